@@ -1,0 +1,140 @@
+// Package config holds what an operator can set, and reads it: defaults, then a
+// YAML file, then DIALTONE_… variables, then flags, each over the one before.
+//
+// Load never stops at the first mistake: every problem is returned at once,
+// each with the key and where its value came from (file and line, variable or
+// flag). Unknown keys are problems. A Config is a plain value: once loaded it is
+// only read and may be shared between goroutines. The package opens nothing but
+// the files it is given and never logs.
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is everything that can be set. The tags are the one source of the
+// names in the file, the flags, the documentation and the command's help.
+type Config struct {
+	DataDir string  `key:"data_dir" flag:"data-dir" doc:"directory of everything kept: database, certificates, voicemail, recordings; made when missing"`
+	Demo    bool    `key:"demo" flag:"demo" doc:"run with a demo account, two agents, one line and the simulated carrier"`
+	Account Account `key:"account"`
+	HTTPS   HTTPS   `key:"https"`
+	SIP     SIP     `key:"sip"`
+	Media   Media   `key:"media"`
+	Metrics Metrics `key:"metrics"`
+	Log     Log     `key:"log"`
+	Devices Devices `key:"devices"`
+	Calls   Calls   `key:"calls"`
+	Lines   []Line  `key:"lines"`
+	Trunks  []Trunk `key:"trunks"`
+}
+
+// Account is the account that this node's lines, agents and tokens belong to.
+type Account struct {
+	Name     string `key:"name" doc:"what the account is called in the console"`
+	TimeZone string `key:"time_zone" doc:"time zone of the account (IANA name)"`
+}
+
+// HTTPS is the front door: console, APIs and the devices' signalling.
+type HTTPS struct {
+	Listen        string   `key:"listen" flag:"https" doc:"address and port of the console, the APIs and the devices' signalling"`
+	Cert          string   `key:"cert" doc:"certificate file (PEM, with intermediates); read again when it changes"`
+	Key           string   `key:"key" doc:"private key file of the certificate (PEM)"`
+	Domains       []string `key:"domains" doc:"names to get certificates for automatically (ACME); needs port 443 reachable from the internet"`
+	Email         string   `key:"email" doc:"address the certificate authority may write to"`
+	ACMEDirectory string   `key:"acme_directory" doc:"directory URL of the ACME authority; empty: Let's Encrypt"`
+	Hosts         []string `key:"hosts" doc:"more names or addresses that the local authority's certificate is valid for"`
+}
+
+// SIP is the carriers' signalling.
+type SIP struct {
+	Listen    string `key:"listen" flag:"sip" doc:"address and port for carriers' SIP over UDP and TCP"`
+	TLSListen string `key:"tls_listen" doc:"address and port for carriers' SIP over TLS; empty: off"`
+	Cert      string `key:"cert" doc:"certificate file for SIP over TLS; empty: that of https"`
+	Key       string `key:"key" doc:"private key file for SIP over TLS"`
+	Host      string `key:"host" doc:"name or address that carriers reach this node at; empty: the address of the interface towards the carrier"`
+}
+
+// Media is the audio's sockets.
+type Media struct {
+	Listen   string       `key:"listen" flag:"media" doc:"UDP address and port of all browsers' audio"`
+	Announce []netip.Addr `key:"announce" doc:"addresses browsers and carriers are told to send audio to; empty: those of the local interfaces"`
+	RTPPorts PortRange    `key:"rtp_ports" doc:"UDP ports of the carriers' audio, one a call (even ports)"`
+}
+
+// Metrics is where Prometheus reads.
+type Metrics struct {
+	Listen string `key:"listen" flag:"metrics" doc:"address and port of /metrics; empty: off"`
+}
+
+// Log is the process's log, on standard error.
+type Log struct {
+	Level  string `key:"level" flag:"log-level" doc:"debug, info, warn or error"`
+	Format string `key:"format" flag:"log-format" doc:"json or text"`
+}
+
+// Devices limits who may connect as a device.
+type Devices struct {
+	Origins        []string      `key:"origins" doc:"web origins whose pages may connect devices, as https://HOST[:PORT] or https://*.DOMAIN; \"*\": any; empty: the node's own"`
+	MaxConnections int           `key:"max_connections" doc:"signalling connections at once; more are refused"`
+	MaxMessage     int           `key:"max_message" doc:"bytes a signalling message may have; a larger one ends the connection"`
+	MaxTokenTTL    time.Duration `key:"max_token_ttl" doc:"longest lifetime of a token that is accepted"`
+}
+
+// Calls limits calls.
+type Calls struct {
+	MaxDuration   time.Duration `key:"max_duration" doc:"a call is ended after this time"`
+	MaxConcurrent int           `key:"max_concurrent" doc:"live calls at once; more are refused"`
+	Drain         time.Duration `key:"drain" doc:"how long live calls may go on after SIGTERM before they are ended"`
+	OfferFor      time.Duration `key:"offer_for" doc:"how long a call rings at one agent before the next is tried"`
+	Countries     []string      `key:"countries" doc:"countries that may be called besides a line's own (ISO 3166 codes, or \"*\")"`
+}
+
+// Line is a phone number of the account.
+type Line struct {
+	Number    string   `key:"number" doc:"the line's number, E.164 with +"`
+	Name      string   `key:"name" doc:"what agents see"`
+	Countries []string `key:"countries" doc:"countries that may be called from this line besides its own; empty: calls.countries"`
+}
+
+// Trunk is the connection to one carrier. Trunks are tried in the order of the file.
+type Trunk struct {
+	Name            string         `key:"name" doc:"the trunk's name in logs, metrics and call records"`
+	Host            string         `key:"host" doc:"the carrier's SIP host: a name or an address"`
+	Port            int            `key:"port" doc:"the carrier's SIP port; 0: 5060, 5061 with tls"`
+	Transport       string         `key:"transport" doc:"udp, tcp or tls; empty: udp"`
+	Addresses       []netip.Prefix `key:"addresses" doc:"addresses or networks the carrier calls from; empty: what host resolves to"`
+	Username        string         `key:"username" doc:"name for digest authentication, both ways"`
+	Password        string         `key:"password" secret:"true" doc:"password for digest authentication"`
+	PasswordFile    string         `key:"password_file" doc:"file that holds the password, in place of password"`
+	Register        bool           `key:"register" doc:"register with the carrier and keep it up"`
+	RegisterExpires time.Duration  `key:"register_expires" doc:"lifetime asked for in REGISTER; 0: 1h"`
+	Codecs          []string       `key:"codecs" doc:"audio formats to offer, best first: PCMU, PCMA; empty: both"`
+	Require100rel   bool           `key:"require_100rel" doc:"require reliable provisional responses (RFC 3262)"`
+	SessionExpires  time.Duration  `key:"session_expires" doc:"session timer asked for (RFC 4028); 0: 30m"`
+	Account         string         `key:"account" doc:"account that calls from this trunk belong to; empty: the node's"`
+	Countries       []string       `key:"countries" doc:"countries this trunk may be used for; empty: all"`
+	MaxCalls        int            `key:"max_calls" doc:"calls at once on this trunk; 0: no limit of its own"`
+	OptionsInterval time.Duration  `key:"options_interval" doc:"time between OPTIONS checks; 0: 30s"`
+	FromDomain      string         `key:"from_domain" doc:"domain of our From header; empty: the trunk's host"`
+	CallerID        string         `key:"caller_id" doc:"number that calls without a line of their own show, E.164"`
+}
+
+// Default is the configuration when nothing is set.
+func Default() Config {
+	return Config{
+		DataDir: "data",
+		Account: Account{Name: "default", TimeZone: "UTC"},
+		HTTPS:   HTTPS{Listen: ":8443"},
+		SIP:     SIP{Listen: ":5060"},
+		Media:   Media{Listen: ":40000", RTPPorts: PortRange{41000, 42999}},
+		Metrics: Metrics{Listen: "127.0.0.1:9464"},
+		Log:     Log{Level: "info", Format: "json"},
+		Devices: Devices{MaxConnections: 20_000, MaxMessage: 64 << 10, MaxTokenTTL: 24 * time.Hour},
+		Calls: Calls{
+			MaxDuration: 4 * time.Hour, MaxConcurrent: 500,
+			Drain: time.Minute, OfferFor: 30 * time.Second,
+		},
+	}
+}
