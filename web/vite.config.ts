@@ -1,0 +1,35 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte'
+import { defineConfig } from 'vitest/config'
+
+// The node to build against in development: the mock (npm run mock) unless
+// DIALTONE_NODE names a running `dialtone serve --demo`.
+const node = process.env.DIALTONE_NODE ?? 'http://127.0.0.1:5180'
+
+export default defineConfig(({ mode }) => ({
+  plugins: [svelte()],
+  define: {
+    // In mode "fake" a pretend phone takes the SDK's place, so that every
+    // state of a call can be looked at without a node.
+    __FAKE_PHONE__: JSON.stringify(mode === 'fake'),
+  },
+  build: {
+    target: 'es2022',
+    outDir: mode === 'fake' ? 'dist-dev' : 'dist',
+    emptyOutDir: true,
+    // Inlined assets would need data: in the content security policy.
+    assetsInlineLimit: 0,
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    port: 5181,
+    proxy: {
+      '/api': { target: node, secure: false, changeOrigin: false },
+      '/v4': { target: node, secure: false },
+      '/signal': { target: node, secure: false, ws: true },
+    },
+  },
+  test: {
+    include: ['src/**/*.test.ts'],
+    environment: 'node',
+  },
+}))
