@@ -1,7 +1,11 @@
 package media
 
 import (
+	"sync"
+	"sync/atomic"
 	"time"
+
+	"github.com/pion/rtp"
 
 	"dialtone/internal/voice/call"
 )
@@ -9,12 +13,34 @@ import (
 // Endpoint is a leg's audio: it sends what the leg is to hear from one source at
 // a time (the other leg of a bridge, a clip, or nothing) with continuous sequence
 // numbers and timestamps, and passes on what the leg says.
+//
+// What the leg hears and where its own words go are separate: Play on a bridged
+// endpoint replaces what it hears, while the other leg goes on hearing it.
 type Endpoint struct {
-	wire Wire
+	wire  Wire
+	hooks Hooks
+
+	in     hearing
+	bridge atomic.Pointer[bridge] // where the far end's words go; stored under mu
+	rec    atomic.Pointer[recording]
+	out    atomic.Uint64 // packets sent
+
+	closed  atomic.Bool // set under mu
+	quit    chan struct{}
+	workers sync.WaitGroup // the goroutines of clips and digits; added to under mu
+
+	mu      sync.Mutex
+	source  source  // what the far end hears, nil for nothing
+	dialler *dialer // sends digits, ahead of the source
+	stream  stream
 }
 
-// Hooks is what an Endpoint tells its owner. They are called on the wire's
-// reading goroutine and must not block; nil hooks are skipped.
+// source is what an endpoint can hear: a *bridge, a *player or a *dialer.
+type source interface{ source() }
+
+// Hooks is what an Endpoint tells its owner. They must not block; nil hooks are
+// skipped. Digit and Heard are called on the wire's reading goroutine; Lost(true)
+// on a timer's, Lost(false) on the reading one, never both at once.
 type Hooks struct {
 	Digit func(digit byte, relayed bool) // a key was pressed at the far end (RFC 4733)
 	Heard func()                         // the first audio packet arrived; once
@@ -22,49 +48,213 @@ type Hooks struct {
 }
 
 // LostAfter is how long a leg that was heard may send nothing before Hooks.Lost.
+// While the far end has us on hold (Format.SendOnly) silence is no loss.
 const LostAfter = 5 * time.Second
 
 // NewEndpoint returns the endpoint of the wire and starts to receive from it.
-func NewEndpoint(w Wire, h Hooks) *Endpoint { return &Endpoint{wire: w} }
+func NewEndpoint(w Wire, h Hooks) *Endpoint {
+	e := &Endpoint{wire: w, hooks: h, quit: make(chan struct{})}
+	e.stream.begin()
+	w.OnRTP(e.hear)
+	return e
+}
+
+// bridge joins two endpoints until it is over.
+type bridge struct {
+	a, b *Endpoint
+	over atomic.Bool
+}
+
+func (*bridge) source() {}
+
+func (b *bridge) other(e *Endpoint) *Endpoint {
+	if e == b.a {
+		return b.b
+	}
+	return b.a
+}
+
+// part ends the bridge at both ends. The order with Bridge makes it certain
+// that no end keeps it: over is set first here, and read last there.
+func (b *bridge) part() {
+	b.over.Store(true)
+	b.a.leave(b)
+	b.b.leave(b)
+}
 
 // Bridge lets a and b hear each other, in place of what they heard before:
 // packets of the same codec untouched but for their header, PCMU and PCMA
-// transcoded, telephone-event with its payload type and rate translated.
-func Bridge(a, b *Endpoint) {}
+// transcoded, telephone-event with its payload type and rate translated. Audio
+// between codecs that cannot be transcoded (Opus and G.711) is dropped.
+func Bridge(a, b *Endpoint) {
+	l := &bridge{a: a, b: b}
+	// One end's lock at a time: two bridges made at once across the same
+	// endpoints cannot wait for each other.
+	for _, old := range []*bridge{a.join(l), b.join(l)} {
+		if old != nil && old != l {
+			old.part()
+		}
+	}
+	if l.over.Load() {
+		l.part()
+	}
+}
 
-// Detach parts e from the endpoint it is bridged with, in both directions.
-func (e *Endpoint) Detach() {}
+// join makes the endpoint an end of the bridge and returns the one it was in.
+func (e *Endpoint) join(l *bridge) (old *bridge) {
+	e.mu.Lock()
+	if e.closed.Load() {
+		e.mu.Unlock()
+		l.over.Store(true)
+		return nil
+	}
+	old = e.bridge.Swap(l)
+	was := e.hearLocked(l)
+	e.mu.Unlock()
+	stop(was)
+	return old
+}
+
+func (e *Endpoint) leave(l *bridge) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.bridge.CompareAndSwap(l, nil)
+	if e.source == l {
+		e.hearLocked(nil)
+	}
+}
+
+// hearLocked changes the source and returns the one before, to be stopped
+// without the lock.
+func (e *Endpoint) hearLocked(s source) (was source) {
+	was, e.source = e.source, s
+	e.stream.resync = true
+	return was
+}
+
+func stop(s source) {
+	if p, ok := s.(*player); ok {
+		p.stop()
+	}
+}
+
+// Detach parts e from the endpoint it is bridged with, in both directions. A
+// clip that plays on either goes on.
+func (e *Endpoint) Detach() {
+	if l := e.bridge.Load(); l != nil {
+		l.part()
+	}
+}
 
 // Play lets the far end hear the clip, in place of what it heard before. done is
 // called once when the clip was heard to its end; not when it was replaced,
-// stopped, or looped.
-func (e *Endpoint) Play(c *Clip, loop bool, done func()) {}
-
-// Stop ends the clip; the far end hears nothing.
-func (e *Endpoint) Stop() {}
-
-// Record copies what the far end says to r until r reports an error or the
-// returned stop function was called. One recorder at a time.
-func (e *Endpoint) Record(r Recorder) (stop func()) { return func() {} }
-
-// SendDigits sends DTMF by RFC 4733, 160 ms a key and 70 ms between, ahead of
-// the source's audio. Without a telephone-event format it sends the tones in band.
-func (e *Endpoint) SendDigits(digits string) {}
-
-// Stats returns what went through so far.
-func (e *Endpoint) Stats() call.Media { return call.Media{} }
-
-// Close ends everything; the wire is the leg's to close.
-func (e *Endpoint) Close() {}
-
-// Clip is audio to play: 16-bit samples at 8 kHz, mono.
-type Clip struct {
-	Name    string
-	Samples []int16
+// stopped, or looped. done may call any method; it must not block.
+//
+// To a leg that speaks Opus a clip is silent for now: done still comes after
+// its duration.
+func (e *Endpoint) Play(c *Clip, loop bool, done func()) {
+	p := &player{clip: c, loop: loop, quit: make(chan struct{})}
+	e.mu.Lock()
+	if e.closed.Load() {
+		e.mu.Unlock()
+		return
+	}
+	was := e.hearLocked(p)
+	e.workers.Add(1)
+	e.mu.Unlock()
+	stop(was)
+	go e.play(p, done)
 }
 
-// Recorder takes what a far end says as 16-bit samples at 8 kHz, in order; lost
-// packets and silence gaps are filled so that length follows time.
-type Recorder interface {
-	WriteSamples(samples []int16) error
+// Stop ends the clip; the far end hears nothing.
+func (e *Endpoint) Stop() {
+	e.mu.Lock()
+	p, ok := e.source.(*player)
+	if ok {
+		e.hearLocked(nil)
+	}
+	e.mu.Unlock()
+	if ok {
+		p.stop()
+	}
+}
+
+// Stats returns what went through so far.
+func (e *Endpoint) Stats() call.Media {
+	m := e.in.stats()
+	m.PacketsOut = e.out.Load()
+	if f, ok := e.wire.Format(); ok {
+		m.Codec = f.Codec
+	}
+	return m
+}
+
+// Close ends everything and waits for it; the wire is the leg's to close. It
+// must not be called from a Recorder.
+func (e *Endpoint) Close() {
+	e.mu.Lock()
+	first := !e.closed.Swap(true)
+	was := e.hearLocked(nil)
+	e.mu.Unlock()
+	if first {
+		e.wire.OnRTP(nil)
+		close(e.quit)
+		e.in.unwatch()
+	}
+	stop(was)
+	e.Detach()
+	if r := e.rec.Swap(nil); r != nil {
+		r.stop()
+	}
+	e.workers.Wait()
+}
+
+// write sends one packet in the name of the source, if the far end hears that
+// source now and wants to hear us. h and payload may be reused afterwards.
+func (e *Endpoint) write(s source, f Format, at stamp, h *rtp.Header, payload []byte, now time.Time) {
+	e.mu.Lock()
+	ok := !e.closed.Load() && !f.SendOnly && len(payload) > 0
+	switch {
+	case e.dialler != nil:
+		ok = ok && s == source(e.dialler)
+	default:
+		ok = ok && s == e.source
+	}
+	if ok {
+		h.SequenceNumber, h.Timestamp, h.Marker, ok = e.stream.place(at, f.clockRate(), now)
+	} else if s == e.source {
+		e.stream.resync = true // it speaks, but is not heard: a hole to bridge over
+	}
+	e.mu.Unlock()
+	if !ok {
+		return
+	}
+	if e.wire.WriteRTP(h, payload) == nil {
+		e.out.Add(1)
+	}
+}
+
+func (f Format) clockRate() uint32 {
+	switch {
+	case f.ClockRate != 0:
+		return f.ClockRate
+	case f.Codec == call.Opus:
+		return 48000
+	}
+	return 8000
+}
+
+func (f Format) dtmfRate() uint32 {
+	if f.DTMFRate != 0 {
+		return f.DTMFRate
+	}
+	return 8000
+}
+
+// frame returns how much audio goes into one packet that we make.
+func (f Format) frame() time.Duration {
+	if f.Ptime >= 10 && f.Ptime <= 60 && f.Ptime%10 == 0 {
+		return time.Duration(f.Ptime) * time.Millisecond
+	}
+	return 20 * time.Millisecond
 }

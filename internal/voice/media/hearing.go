@@ -1,0 +1,222 @@
+package media
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
+)
+
+// maxPayload is the longest payload that can be transcoded: what fits into an
+// Ethernet frame.
+const maxPayload = 1500
+
+// hearing is an endpoint's receiving side. The plain fields belong to the
+// wire's reading goroutine.
+type hearing struct {
+	seq     sequence
+	keys    keypad
+	talking int // rises with loud packets, falls with quiet ones
+	fwd     rtp.Header
+	scratch [maxPayload]byte
+
+	packets, lost atomic.Uint64
+	last          atomic.Int64 // when a packet last arrived, nanoseconds since epoch
+	gap           atomic.Int64 // longest, nanoseconds
+	speech, heard atomic.Bool
+	away          atomic.Bool // Lost(true) was told
+
+	epoch time.Time // monotonic; of the first packet, written before watch is set
+	mu    sync.Mutex
+	watch *time.Timer
+	told  sync.Mutex // serialises Hooks.Lost
+}
+
+func (i *hearing) stats() call.Media {
+	return call.Media{
+		PacketsIn: i.packets.Load(), Lost: i.lost.Load(),
+		LongestGap: time.Duration(i.gap.Load()), SpeechIn: i.speech.Load(),
+	}
+}
+
+// kind of what a packet carries.
+type kind int
+
+const (
+	other kind = iota
+	audio
+	event
+)
+
+// what tells what a payload type means. A static payload type speaks for itself
+// even where another one was agreed: some far ends switch between PCMU and PCMA.
+func (f Format) what(pt uint8) (kind, call.Codec) {
+	switch {
+	case pt == f.PayloadType:
+		return audio, f.Codec
+	case f.DTMF != 0 && pt == f.DTMF:
+		return event, ""
+	case pt == 0:
+		return audio, call.PCMU
+	case pt == 8:
+		return audio, call.PCMA
+	}
+	return other, ""
+}
+
+// hear takes one packet from the wire.
+func (e *Endpoint) hear(h *rtp.Header, payload []byte) {
+	f, ok := e.wire.Format()
+	if !ok || e.closed.Load() {
+		return
+	}
+	now := time.Now()
+	k, codec := f.what(h.PayloadType)
+	if k == other || len(payload) == 0 {
+		e.arrived(now) // comfort noise and keep-alives: the far end lives
+		if k == other {
+			e.in.seq.skip(h.SSRC, h.SequenceNumber)
+		}
+		return
+	}
+	before := e.in.seq.missing
+	ext, fresh := e.in.seq.take(h.SSRC, h.SequenceNumber)
+	if !fresh {
+		return
+	}
+	e.in.packets.Add(1)
+	if e.in.seq.missing != before {
+		e.in.lost.Store(e.in.seq.missing)
+	}
+	e.arrived(now)
+	at := stamp{gen: e.in.seq.gen, seq: ext, ts: h.Timestamp, marker: h.Marker}
+	if k == event {
+		e.hearEvent(f, at, payload, now)
+		return
+	}
+	e.hearAudio(f, codec, at, payload, now)
+}
+
+func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byte, now time.Time) {
+	if !e.in.heard.Load() {
+		e.in.heard.Store(true)
+		if e.hooks.Heard != nil {
+			e.hooks.Heard()
+		}
+	}
+	l := lawOf(codec)
+	if l != nil {
+		at.ticks = uint32(len(payload))
+	} else {
+		at.ticks = f.clockRate() / 50
+	}
+	if !e.in.speech.Load() {
+		e.listenForSpeech(l, payload)
+	}
+	if r := e.rec.Load(); r != nil && l != nil {
+		r.add(at, l, payload, now)
+	}
+	b := e.bridge.Load()
+	if b == nil {
+		return
+	}
+	to := b.other(e)
+	g, ok := to.wire.Format()
+	if !ok {
+		return
+	}
+	if codec != g.Codec {
+		if l == nil || lawOf(g.Codec) == nil || len(payload) > maxPayload {
+			return
+		}
+		for i, s := range payload {
+			e.in.scratch[i] = l.other[s]
+		}
+		payload = e.in.scratch[:len(payload)]
+	}
+	e.in.fwd = rtp.Header{Version: 2, PayloadType: g.PayloadType}
+	to.write(b, g, at, &e.in.fwd, payload, now)
+}
+
+// listenForSpeech looks for about 200 ms of sound in total that pauses do not
+// outweigh. Opus is judged by its packets' size: silence shrinks to a few bytes.
+func (e *Endpoint) listenForSpeech(l *law, payload []byte) {
+	const enough, opusVoice = 20, 30
+	if l != nil && l.loud(payload) || l == nil && len(payload) >= opusVoice {
+		e.in.talking += 2
+	} else if e.in.talking > 0 {
+		e.in.talking--
+	}
+	if e.in.talking >= enough {
+		e.in.speech.Store(true)
+	}
+}
+
+// arrived notes that the far end lives.
+func (e *Endpoint) arrived(now time.Time) {
+	i := &e.in
+	if i.epoch.IsZero() {
+		i.epoch = now
+		i.mu.Lock()
+		if !e.closed.Load() {
+			i.watch = time.AfterFunc(LostAfter, e.missed)
+		}
+		i.mu.Unlock()
+		return
+	}
+	t := int64(now.Sub(i.epoch))
+	gap := t - i.last.Load()
+	i.last.Store(t)
+	if gap > i.gap.Load() {
+		i.gap.Store(gap)
+	}
+	if i.away.Load() {
+		i.told.Lock()
+		defer i.told.Unlock()
+		i.away.Store(false)
+		i.rearm(LostAfter)
+		if e.hooks.Lost != nil && !e.closed.Load() {
+			e.hooks.Lost(false)
+		}
+	}
+}
+
+// missed runs when a packet may have been missing for too long.
+func (e *Endpoint) missed() {
+	i := &e.in
+	i.told.Lock()
+	defer i.told.Unlock()
+	idle := time.Since(i.epoch) - time.Duration(i.last.Load())
+	if f, ok := e.wire.Format(); ok && f.SendOnly {
+		i.rearm(LostAfter)
+		return
+	}
+	if idle < LostAfter {
+		i.rearm(LostAfter - idle)
+		return
+	}
+	i.away.Store(true)
+	if e.hooks.Lost != nil && !e.closed.Load() {
+		e.hooks.Lost(true)
+	}
+}
+
+func (i *hearing) rearm(d time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.watch != nil {
+		i.watch.Reset(d)
+	}
+}
+
+func (i *hearing) unwatch() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.watch != nil {
+		i.watch.Stop()
+		i.watch = nil
+	}
+}

@@ -1,0 +1,145 @@
+package media
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
+)
+
+// fakeWire is a far end in memory: what is written to it is kept with its time.
+type fakeWire struct {
+	mu     sync.Mutex
+	format Format
+	up     bool
+	got    []heardPacket
+	on     func(*rtp.Header, []byte)
+	begin  time.Time
+
+	// The far end's own stream.
+	seq  uint16
+	ts   uint32
+	ssrc uint32
+}
+
+type heardPacket struct {
+	rtp.Header
+	payload []byte
+	at      time.Duration
+}
+
+func newFakeWire(c call.Codec) *fakeWire {
+	f := Format{Codec: c, ClockRate: 8000, DTMF: 101, DTMFRate: 8000}
+	switch c {
+	case call.PCMA:
+		f.PayloadType = 8
+	case call.Opus:
+		f.PayloadType, f.ClockRate, f.DTMF, f.DTMFRate = 111, 48000, 110, 48000
+	}
+	return &fakeWire{format: f, up: true, begin: time.Now(), seq: 65530, ts: 4294967000, ssrc: 7}
+}
+
+func (w *fakeWire) Format() (Format, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.format, w.up
+}
+
+func (w *fakeWire) set(f func(*Format)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f(&w.format)
+}
+
+func (w *fakeWire) WriteRTP(h *rtp.Header, payload []byte) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.got = append(w.got, heardPacket{*h, slices.Clone(payload), time.Since(w.begin)})
+	return nil
+}
+
+func (w *fakeWire) OnRTP(f func(*rtp.Header, []byte)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.on = f
+}
+
+// receive lets one packet arrive.
+func (w *fakeWire) receive(h rtp.Header, payload []byte) {
+	w.mu.Lock()
+	on := w.on
+	w.mu.Unlock()
+	if on != nil {
+		on(&h, payload)
+	}
+}
+
+// say lets the next 20 ms of the far end arrive.
+func (w *fakeWire) say(payload []byte) {
+	h := rtp.Header{Version: 2, PayloadType: w.format.PayloadType, SequenceNumber: w.seq, Timestamp: w.ts, SSRC: w.ssrc}
+	w.seq++
+	w.ts += w.format.ClockRate / 50
+	w.receive(h, payload)
+}
+
+// talk says the samples in time.
+func (w *fakeWire) talk(samples []int16) {
+	l := lawOf(w.format.Codec)
+	for len(samples) >= 160 {
+		p := make([]byte, 160)
+		l.compress(p, samples)
+		samples = samples[160:]
+		w.say(p)
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (w *fakeWire) heard() []heardPacket {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.got)
+}
+
+// audio decodes what arrived and puts it on a line by its timestamps.
+func (w *fakeWire) audio() []int16 {
+	var out []int16
+	l := lawOf(w.format.Codec)
+	got := w.heard()
+	for _, p := range got {
+		if p.PayloadType != w.format.PayloadType {
+			continue
+		}
+		at := int(int32(p.Timestamp - got[0].Timestamp))
+		for len(out) < at+len(p.payload) {
+			out = append(out, 0)
+		}
+		for i, b := range p.payload {
+			out[at+i] = l.decode[b]
+		}
+	}
+	return out
+}
+
+// continuous checks that packets follow each other as one stream: no number
+// twice or left out, timestamps by the clock.
+func continuous(t *testing.T, got []heardPacket, rate float64) {
+	t.Helper()
+	for i := 1; i < len(got); i++ {
+		a, b := got[i-1], got[i]
+		if b.SequenceNumber != a.SequenceNumber+1 {
+			t.Fatalf("packet %d: sequence %d after %d", i, b.SequenceNumber, a.SequenceNumber)
+		}
+		moved := float64(int32(b.Timestamp-a.Timestamp)) / rate
+		if moved < 0 {
+			t.Fatalf("packet %d: timestamp goes back by %f s", i, -moved)
+		}
+		all := float64(int32(b.Timestamp-got[0].Timestamp)) / rate
+		if off := all - (b.at - got[0].at).Seconds(); off > 0.05 || off < -0.21 {
+			t.Fatalf("packet %d at %v: timestamps are %f s from the clock", i, b.at, off)
+		}
+	}
+}
