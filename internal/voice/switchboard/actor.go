@@ -75,7 +75,7 @@ func (a *actor) leave() {
 			leg.End(call.Failed)
 		}
 		if !a.over {
-			a.keep(lastRecord(a.state, a.offer))
+			a.close(lastRecord(a.state, a.offer))
 		}
 		a.tellLast(lastRecord(a.state, a.offer))
 	}
@@ -230,16 +230,15 @@ func (a *actor) startTimer(s call.StartTimer) {
 	a.timers[s.Timer] = time.AfterFunc(s.After, func() { a.post(call.TimeUp{Timer: s.Timer}) })
 }
 
-// finish is the end of a call that ran: its record, and the Director's last word.
+// finish is the end of a call that ran.
 func (a *actor) finish(r call.CallRecord) {
-	a.keep(r)
+	a.close(r)
 	a.script.Event(call.Ended{Record: r})
 }
 
-// keep writes the record, publishes the end and logs one line.
-func (a *actor) keep(r call.CallRecord) {
+// close counts and publishes the end and logs one line.
+func (a *actor) close(r call.CallRecord) {
 	a.over = true
-	a.board.o.Records.Keep(r)
 	a.board.metrics.ended(r)
 	a.board.o.Events.Publish(event.CallEnded{
 		At: r.Ended, Account: r.Account, Call: string(r.Call), Direction: string(r.Direction), Cause: string(r.Cause),

@@ -22,8 +22,9 @@ import (
 	"dialtone/internal/voice/media"
 )
 
-// Director decides what becomes of calls. Begin is called once per call, on the
-// call's own goroutine, before any of its events; it must not block.
+// Director decides what becomes of calls, and keeps their records: call.Ended is
+// each call's last event. Begin is called once per call, on the call's own
+// goroutine, before any of its events; it must not block.
 type Director interface {
 	Begin(call.Offer, call.Control) call.Script
 }
@@ -46,12 +47,6 @@ type Recording interface {
 	Close() (time.Duration, error)
 }
 
-// Records keeps call records. Keep must not block; a record given is the
-// keeper's to keep.
-type Records interface {
-	Keep(call.CallRecord)
-}
-
 // Options is what a Switchboard needs.
 type Options struct {
 	Director   Director
@@ -59,7 +54,6 @@ type Options struct {
 	Phones     Dialer // calls phone numbers
 	Prompts    Prompts
 	Recordings Recordings
-	Records    Records
 	Events     event.Sink
 	Metrics    prometheus.Registerer
 	Log        *slog.Logger

@@ -107,6 +107,16 @@ func (d director) Begin(o call.Offer, c call.Control) call.Script {
 	return script(d(o, c))
 }
 
+// keeper is a Director whose records are kept.
+type keeper struct {
+	director
+	kept *kept
+}
+
+func (d keeper) Begin(o call.Offer, c call.Control) call.Script {
+	return d.kept.keeping(d.director.Begin(o, c))
+}
+
 // kept collects records and events.
 type kept struct {
 	mu      sync.Mutex
@@ -114,10 +124,16 @@ type kept struct {
 	events  []event.Event
 }
 
-func (k *kept) Keep(r call.CallRecord) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.records = append(k.records, r)
+// keeping is the script that keeps the record and tells inner everything.
+func (k *kept) keeping(inner call.Script) script {
+	return func(e call.Event) {
+		if e, ok := e.(call.Ended); ok {
+			k.mu.Lock()
+			k.records = append(k.records, e.Record)
+			k.mu.Unlock()
+		}
+		inner.Event(e)
+	}
 }
 
 func (k *kept) Publish(e event.Event) {
@@ -154,7 +170,7 @@ func (noPrompts) Prompt(string) (*media.Clip, error) { return nil, errors.New("n
 
 func board(d director, devices *fakeDialer, k *kept) *switchboard.Switchboard {
 	return switchboard.New(switchboard.Options{
-		Director: d, Devices: devices, Phones: devices, Prompts: noPrompts{}, Recordings: tapes{}, Records: k, Events: k,
+		Director: keeper{d, k}, Devices: devices, Phones: devices, Prompts: noPrompts{}, Recordings: tapes{}, Events: k,
 		Metrics: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler), MaxCalls: 2,
 	})
 }

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"dialtone/internal/fault"
+	"dialtone/internal/talk"
+	"dialtone/internal/talk/people"
+)
+
+const (
+	cookieName = "dialtone_session"
+	csrfHeader = "X-Dialtone-CSRF"
+)
+
+// caller is who makes a request: a person with a session, or a machine.
+type caller struct {
+	viewer  talk.Viewer
+	user    people.User // zero for a machine
+	session people.Session
+}
+
+// identify returns who makes the request.
+func (s *Server) identify(r *http.Request) (caller, error) {
+	if secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
+		key, ok := s.o.Keys.ByBearer(secret)
+		if !ok {
+			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, or was revoked")
+		}
+		return caller{viewer: talk.ProgramViewer(key)}, nil
+	}
+	cookie, err := r.Cookie(cookieName)
+	if err != nil {
+		return caller{}, fault.New(fault.Unauthenticated, "sign in first, or send an API key")
+	}
+	user, session, err := s.o.Door.Resume(r.Context(), cookie.Value)
+	if err != nil {
+		return caller{}, err
+	}
+	if !safe(r.Method) && subtle.ConstantTimeCompare([]byte(r.Header.Get(csrfHeader)), []byte(session.CSRF)) != 1 {
+		return caller{}, fault.New(fault.Forbidden, "the header %s is missing or wrong; it is in the session's answer", csrfHeader)
+	}
+	return caller{viewer: talk.ViewerOf(user), user: user, session: session}, nil
+}
+
+func safe(method string) bool { return method == http.MethodGet || method == http.MethodHead }
+
+type callerKey struct{}
+
+// public marks operations that need no caller.
+const public = "public"
+
+// authenticate is the middleware that identifies the caller of every operation
+// that is not public.
+func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		if ctx.Operation().Metadata[public] == true {
+			next(ctx)
+			return
+		}
+		r, w := humago.Unwrap(ctx)
+		c, err := s.identify(r)
+		if err != nil {
+			s.writeFault(w, err)
+			return
+		}
+		next(huma.WithValue(ctx, callerKey{}, c))
+	}
+}
+
+func callerOf(ctx context.Context) caller {
+	c, _ := ctx.Value(callerKey{}).(caller)
+	return c
+}
+
+// person returns the caller when it is a person; a machine has no state, device or missed calls.
+func person(ctx context.Context) (caller, error) {
+	c := callerOf(ctx)
+	if c.user.ID == "" {
+		return caller{}, fault.New(fault.Forbidden, "this is a person's: sign in instead of sending an API key")
+	}
+	return c, nil
+}
+
+// remote returns the address of the client, without its port.
+func remote(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
+}

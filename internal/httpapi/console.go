@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// consoleCSP allows the console what it needs and nothing from elsewhere.
+const consoleCSP = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; " +
+	"img-src 'self' data:; media-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; worker-src 'self' blob:; " +
+	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+
+// console serves the console's files, and its page for every address of the console.
+func (s *Server) console() http.Handler {
+	files := http.FileServerFS(s.o.Console)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			writeProblem(w, problem(http.StatusMethodNotAllowed, "The console's files can only be read."))
+			return
+		}
+		w.Header().Set("Content-Security-Policy", consoleCSP)
+		name := strings.TrimPrefix(path.Clean("/"+r.URL.Path), "/")
+		if info, err := fs.Stat(s.o.Console, name); name != "" && name != "index.html" && err == nil && !info.IsDir() {
+			if strings.HasPrefix(name, "assets/") { // named by their content
+				w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			} else {
+				w.Header().Set("Cache-Control", "no-cache")
+			}
+			files.ServeHTTP(w, r)
+			return
+		}
+		if strings.HasPrefix(name, "assets/") || strings.HasPrefix(name, "sounds/") {
+			http.NotFound(w, r)
+			return
+		}
+		page, err := fs.ReadFile(s.o.Console, "index.html")
+		if err != nil {
+			w.WriteHeader(http.StatusNotImplemented)
+			_, _ = w.Write([]byte("This binary was built without the console. Build it with: make build\n"))
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = w.Write(page)
+	})
+}

@@ -1,0 +1,165 @@
+package httpapi
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"time"
+
+	"dialtone/internal/fault"
+	"dialtone/internal/talk"
+)
+
+// The reasons for the end of a stream, besides those of talk.Feed.
+const (
+	byeSignedOut = "signed_out"
+	byeShutdown  = talk.ByeShutdown
+)
+
+const (
+	commentEvery = 15 * time.Second // shows that a silent stream still works
+	writeWithin  = 10 * time.Second // a console that does not read for so long is cut off
+	maxStreams   = 5000             // at once, on one node
+)
+
+// stream is one console's event stream.
+type stream struct {
+	session string      // hash of the session it belongs to, "" for a machine's
+	end     chan string // reason; holds one
+}
+
+func (s *Server) openStream(session string) (*stream, error) {
+	st := &stream{session: session, end: make(chan string, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing {
+		return nil, fault.New(fault.Unavailable, "this node is stopping; connect again")
+	}
+	if len(s.streams) >= maxStreams {
+		return nil, fault.New(fault.TooMany, "too many consoles are open on this node")
+	}
+	s.streams[st] = struct{}{}
+	return st, nil
+}
+
+func (s *Server) closeStream(st *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, st)
+}
+
+// endStreams ends the streams of a session.
+func (s *Server) endStreams(session, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for st := range s.streams {
+		if st.session == session {
+			st.finish(reason)
+		}
+	}
+}
+
+// Close ends all event streams and refuses new ones, so that the HTTP server
+// can stop.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing = true
+	for st := range s.streams {
+		st.finish(byeShutdown)
+	}
+}
+
+func (st *stream) finish(reason string) {
+	select {
+	case st.end <- reason:
+	default:
+	}
+}
+
+// events serves the stream described in docs/api.md.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	c, err := s.identify(r)
+	if err != nil {
+		s.writeFault(w, err)
+		return
+	}
+	st, err := s.openStream(c.session.Hash)
+	if err != nil {
+		s.writeFault(w, err)
+		return
+	}
+	defer s.closeStream(st)
+	feed, err := s.o.Desk.Subscribe(r.Context(), c.viewer)
+	if err != nil {
+		s.writeFault(w, err)
+		return
+	}
+	defer feed.Close()
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
+	out := eventWriter{w: w, rc: http.NewResponseController(w)}
+	comment := time.NewTicker(commentEvery)
+	defer comment.Stop()
+	for {
+		select {
+		case change, ok := <-feed.Changes():
+			if !ok {
+				_ = out.event("bye", bye{feed.Reason()})
+				return
+			}
+			err = out.event(change.Event, change.Data)
+		case <-comment.C:
+			err = out.comment()
+		case reason := <-st.end:
+			_ = out.event("bye", bye{reason})
+			return
+		case <-r.Context().Done():
+			return
+		}
+		if err != nil {
+			s.o.Log.Debug("event stream broke", "error", err)
+			return
+		}
+	}
+}
+
+type bye struct {
+	Reason string `json:"reason"`
+}
+
+type eventWriter struct {
+	w   http.ResponseWriter
+	rc  *http.ResponseController
+	id  int
+	buf bytes.Buffer
+}
+
+func (e *eventWriter) event(name string, data any) error {
+	body, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", name, err)
+	}
+	e.id++
+	e.buf.Reset()
+	fmt.Fprintf(&e.buf, "id: %d\nevent: %s\ndata: %s\n\n", e.id, name, body)
+	return e.flush()
+}
+
+func (e *eventWriter) comment() error {
+	e.buf.Reset()
+	e.buf.WriteString(": still here\n\n")
+	return e.flush()
+}
+
+func (e *eventWriter) flush() error {
+	if err := e.rc.SetWriteDeadline(time.Now().Add(writeWithin)); err != nil {
+		return err
+	}
+	if _, err := e.w.Write(e.buf.Bytes()); err != nil {
+		return err
+	}
+	return e.rc.Flush()
+}

@@ -1,0 +1,170 @@
+// Package httpapi is the front door: sign-in and sessions, the API of the
+// console and of machines with its OpenAPI document, the stream of events, the
+// console's files, and the paths of the devices' protocol.
+//
+// A Server is an http.Handler, safe for concurrent use. It decides who may ask,
+// and leaves what the answer is to the wings. docs/api.md is its contract.
+package httpapi
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dialtone/internal/health"
+	"dialtone/internal/talk"
+	"dialtone/internal/talk/people"
+)
+
+// DeviceToken lets one browser register as a device.
+type DeviceToken struct {
+	Token     string    `json:"token" doc:"give it to the Voice SDK's Device"`
+	Kind      string    `json:"kind" enum:"access"`
+	Identity  string    `json:"identity"`
+	ExpiresAt time.Time `json:"expires_at"`
+}
+
+// DeviceTokens makes tokens for the devices of people.
+type DeviceTokens interface {
+	DeviceToken(ctx context.Context, u people.User) (DeviceToken, error)
+}
+
+// Keys finds the API key that a machine shows.
+type Keys interface {
+	// ByBearer returns the key of what follows "Bearer " in a request.
+	ByBearer(secret string) (people.APIKey, bool)
+}
+
+// Recordings opens the audio of recordings.
+type Recordings interface {
+	Open(id string) (audio io.ReadSeekCloser, written time.Time, err error)
+}
+
+// DemoCarrier makes the simulated carrier call the demo's line.
+type DemoCarrier interface {
+	CallMe(ctx context.Context, from string) error
+}
+
+// Options is what a Server serves.
+type Options struct {
+	Door         *people.Door
+	Desk         *talk.Desk
+	Accounts     func(id string) (talk.Account, bool)
+	Tokens       DeviceTokens
+	Keys         Keys
+	Recordings   Recordings
+	Demo         DemoCarrier // nil: not a demo
+	Console      fs.FS
+	Signal       http.Handler // devices' signalling
+	EventGateway http.Handler // devices' reports
+	Health       *health.Board
+	Ready        func() bool
+	Metrics      prometheus.Registerer
+	Log          *slog.Logger
+	Version      string
+}
+
+// Server is the front door.
+type Server struct {
+	o       Options
+	mux     *http.ServeMux
+	handler http.Handler
+	served  *prometheus.CounterVec
+
+	mu      sync.Mutex
+	streams map[*stream]struct{}
+	closing bool
+}
+
+// New returns the front door.
+func New(o Options) *Server {
+	s := &Server{o: o, mux: http.NewServeMux(), streams: map[*stream]struct{}{}}
+	s.served = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dialtone_http_requests_total", Help: "Requests served, by area and class of status.",
+	}, []string{"area", "class"})
+	if o.Metrics != nil {
+		o.Metrics.MustRegister(s.served)
+	}
+	config := huma.DefaultConfig("Dialtone", o.Version)
+	config.Info.Description = "The API of the console and of machines. See docs/api.md."
+	config.OpenAPIPath = "/api/v1/openapi"
+	config.DocsPath = "" // its page would load scripts from elsewhere
+	config.SchemasPath = ""
+	config.CreateHooks = nil
+	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"session": {Type: "apiKey", In: "cookie", Name: cookieName},
+		"bearer":  {Type: "http", Scheme: "bearer"},
+	}
+	api := humago.New(s.mux, config)
+	api.UseMiddleware(s.authenticate(api))
+	s.sessionOperations(api)
+	s.agentOperations(api)
+	s.callOperations(api)
+	s.voicemailOperations(api)
+	s.demoOperations(api)
+
+	s.mux.HandleFunc("GET /api/v1/events", s.events)
+	s.mux.HandleFunc("GET /api/v1/voicemails/{id}/audio", s.voicemailAudio)
+	s.mux.Handle("/signal", o.Signal)
+	s.mux.HandleFunc("GET /healthz", s.healthz)
+	s.mux.HandleFunc("GET /readyz", s.readyz)
+	s.mux.HandleFunc("/api/", s.noSuchOperation)
+	s.mux.Handle("/", s.console())
+	s.handler = s.count(s.protect(http.HandlerFunc(s.route)))
+	return s
+}
+
+// route sends the event gateway's posts on, whatever prefix the SDK put before
+// the path, and everything else to the mux.
+func (s *Server) route(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/v4/EndpointEvents") || strings.HasSuffix(r.URL.Path, "/v4/EndpointMetrics") {
+		s.o.EventGateway.ServeHTTP(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// ServeHTTP implements http.Handler.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+func (s *Server) healthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, _ = io.WriteString(w, "alive\n")
+}
+
+// readyz says whether this node should get new devices and calls, and why not.
+func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	if s.o.Ready != nil && !s.o.Ready() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "not ready: stopping\n")
+		return
+	}
+	var text strings.Builder
+	for _, warning := range s.o.Health.Warnings() {
+		text.WriteString(string(warning.Severity) + ": " + warning.Code)
+		if warning.Subject != "" {
+			text.WriteString(" (" + warning.Subject + ")")
+		}
+		text.WriteString("\n")
+	}
+	if !s.o.Health.Ready() {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		_, _ = io.WriteString(w, "not ready\n"+text.String())
+		return
+	}
+	_, _ = io.WriteString(w, "ready\n"+text.String())
+}
+
+func (s *Server) noSuchOperation(w http.ResponseWriter, r *http.Request) {
+	writeProblem(w, problem(http.StatusNotFound, "There is no such operation: "+r.Method+" "+r.URL.Path+". The API is described at /api/v1/openapi.json."))
+}
