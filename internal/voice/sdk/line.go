@@ -1,0 +1,94 @@
+package sdk
+
+import (
+	"sync"
+
+	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/rtc"
+)
+
+// Peer is a browser's end of a leg, as rtc.Peer is one.
+type Peer interface {
+	media.Wire
+	Offer(codecs []call.Codec) (sdp string, err error)
+	Accept(sdp string) error
+	Answer(offer string, codecs []call.Codec) (sdp string, err error)
+	Close() error
+}
+
+// PeerMaker makes the browser's end of a new leg. onState is called for every
+// change of its connection, never concurrently.
+type PeerMaker func(onState func(rtc.State)) (Peer, error)
+
+// Browsers makes peers of the engine.
+func Browsers(e *rtc.Engine) PeerMaker {
+	return func(onState func(rtc.State)) (Peer, error) {
+		p, err := e.NewPeer(onState)
+		if err != nil {
+			return nil, err
+		}
+		return p, nil
+	}
+}
+
+// line is a leg's wire for the leg's whole life, while the peer behind it comes
+// late (at the answer) and may be replaced (when the call moves to another page).
+type line struct {
+	mu   sync.RWMutex
+	peer Peer
+	sink func(*rtp.Header, []byte)
+}
+
+var _ media.Wire = (*line)(nil)
+
+func (l *line) current() Peer {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return l.peer
+}
+
+// use puts the peer in place of the one before, which is returned (nil: none)
+// and no longer delivers.
+func (l *line) use(p Peer) (old Peer) {
+	l.mu.Lock()
+	old, l.peer = l.peer, p
+	sink := l.sink
+	l.mu.Unlock()
+	if old != nil {
+		old.OnRTP(nil)
+	}
+	if p != nil {
+		p.OnRTP(sink)
+	}
+	return old
+}
+
+// Format implements media.Wire.
+func (l *line) Format() (media.Format, bool) {
+	if p := l.current(); p != nil {
+		return p.Format()
+	}
+	return media.Format{}, false
+}
+
+// WriteRTP implements media.Wire.
+func (l *line) WriteRTP(h *rtp.Header, payload []byte) error {
+	if p := l.current(); p != nil {
+		return p.WriteRTP(h, payload)
+	}
+	return nil
+}
+
+// OnRTP implements media.Wire.
+func (l *line) OnRTP(f func(*rtp.Header, []byte)) {
+	l.mu.Lock()
+	l.sink = f
+	p := l.peer
+	l.mu.Unlock()
+	if p != nil {
+		p.OnRTP(f)
+	}
+}
