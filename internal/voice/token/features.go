@@ -1,0 +1,144 @@
+package token
+
+import (
+	"slices"
+	"strings"
+
+	"dialtone/internal/event"
+)
+
+// textFeatures describes what the text alone shows.
+func textFeatures(text string) event.TokenFeatures {
+	f := event.TokenFeatures{Kind: "unknown", Size: len(text)}
+	if len(text) > MaxSize {
+		return f
+	}
+	header, rest, ok := strings.Cut(text, ".")
+	if !ok {
+		if ticketLike(text) {
+			f.Kind = string(Ticket)
+		}
+		return f
+	}
+	payload, signature, _ := strings.Cut(rest, ".")
+	f.HeaderMod3 = decodedLen(header) % 3
+	f.PayloadMod3 = decodedLen(payload) % 3
+	f.PayloadDash = strings.IndexByte(payload, '-') >= 0
+	f.PayloadUnderscore = strings.IndexByte(payload, '_') >= 0
+	f.PayloadURLSafe = f.PayloadDash || f.PayloadUnderscore
+	f.SignatureURLSafe = strings.ContainsAny(signature, "-_")
+	return f
+}
+
+// decodedLen is the number of bytes that a segment stands for.
+func decodedLen(segment string) int {
+	return len(strings.TrimRight(segment, "=")) * 6 / 8
+}
+
+// ticketLike reports whether text looks like an opaque ticket: hexadecimal
+// digits, at least 32 of them.
+func ticketLike(text string) bool {
+	if len(text) < 32 {
+		return false
+	}
+	return strings.Trim(text, "0123456789abcdef") == ""
+}
+
+// describe adds what the content shows.
+func describe(f *event.TokenFeatures, h joseHeader, b *body) {
+	if b.kind != "" {
+		f.Kind = string(b.kind)
+	}
+	if b.keyed() == "" {
+		f.KeyID = b.issuer
+	}
+	f.Algorithm = algorithmLabel(h.alg)
+	f.IdentityMod3 = len(b.identity) % 3
+	f.IdentityNonASCII = strings.IndexFunc(b.identity, func(c rune) bool { return c > 127 }) >= 0
+}
+
+// algorithmLabel bounds what a stranger's header can put into a metric.
+func algorithmLabel(alg string) string {
+	switch {
+	case alg == "":
+		return ""
+	case alg == HS256, alg == HS384, alg == HS512:
+		return alg
+	case strings.EqualFold(alg, "none"):
+		return "none"
+	case slices.Contains(signatureAlgorithms(), alg):
+		return alg
+	default:
+		return "other"
+	}
+}
+
+// glance is what can be seen of a text without trusting any of it.
+type glance struct {
+	features        event.TokenFeatures
+	header, payload []byte // decoded as far as possible
+	jose            joseHeader
+	body            body
+}
+
+// look reads whatever is readable of a text that may be broken in any way.
+func look(text string) glance {
+	g := glance{features: textFeatures(text)}
+	if len(text) > MaxSize {
+		return g
+	}
+	header, rest, _ := strings.Cut(text, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	g.header, g.payload = salvage(header), salvage(payload)
+	if len(g.header) > 0 {
+		g.jose, _ = readHeader(g.header, true)
+	}
+	if g.jose.hasTyp || g.jose.hasCTY || g.jose.alg != "" {
+		g.body, _ = readBody(g.payload, g.jose.kind(), true)
+		describe(&g.features, g.jose, &g.body)
+	}
+	return g
+}
+
+// salvage decodes Base64 of either alphabet up to the first byte that is in
+// neither, without minding padding, line breaks and stray bits.
+func salvage(segment string) []byte {
+	normal := strings.Map(func(c rune) rune {
+		switch c {
+		case '+':
+			return '-'
+		case '/':
+			return '_'
+		case '\r', '\n', '=':
+			return -1
+		default:
+			return c
+		}
+	}, segment)
+	if end := strings.IndexFunc(normal, func(c rune) bool { return c > 127 || !inAlphabet(byte(c)) }); end >= 0 {
+		normal = normal[:end]
+	}
+	if len(normal)%4 == 1 {
+		normal = normal[:len(normal)-1]
+	}
+	data, _ := lax.DecodeString(normal)
+	return data
+}
+
+// refusal makes the error of a refused text. Nothing in it is trusted, and an
+// identity is named only if it is fit to be shown.
+func refusal(text string, v verdict) *Refusal {
+	g := look(text)
+	r := &Refusal{Reason: v.reason, Part: v.part, Features: g.features}
+	account := g.body.subject
+	if g.body.kind == Capability {
+		account = g.body.issuer
+	}
+	if sid("AC", account) {
+		r.Account = account
+	}
+	if identityFault(g.body.identity) == "" {
+		r.Identity = g.body.identity
+	}
+	return r
+}

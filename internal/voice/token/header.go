@@ -1,0 +1,85 @@
+package token
+
+import "strings"
+
+// contentType marks an access token; capability tokens have no "cty".
+const contentType = "twilio-fpa;v=1"
+
+// joseHeader is what of a header has a meaning here. The key is never taken
+// from it: "jwk", "jku", "x5u" and "kid" are not looked at.
+type joseHeader struct {
+	alg, typ, cty  string
+	hasCTY, hasTyp bool
+	crit, b64      bool // present, whatever their value
+}
+
+func headerNames() []string { return []string{"alg", "typ", "cty", "crit", "b64"} }
+
+// readHeader reads a header. A lenient one keeps what it could read.
+func readHeader(data []byte, lenient bool) (joseHeader, Reason) {
+	var h joseHeader
+	o := newObject(data, lenient)
+	r := o.all(headerNames(), func(name string) Reason {
+		switch name {
+		case "alg":
+			return o.text(&h.alg, HS256, HS384, HS512)
+		case "typ":
+			h.hasTyp = true
+			return o.text(&h.typ, "JWT")
+		case "cty":
+			h.hasCTY = true
+			return o.text(&h.cty, contentType)
+		case "crit":
+			h.crit = true
+		case "b64":
+			h.b64 = true
+		}
+		return o.broken(o.dec.SkipValue())
+	})
+	return h, r
+}
+
+// plain says what keeps a header from being one whose every word we know.
+func (h joseHeader) plain() Reason {
+	switch {
+	case h.crit:
+		return ReasonCriticalHeader
+	case h.b64:
+		return ReasonUnencodedPayload
+	case strings.EqualFold(h.alg, "none"):
+		return ReasonAlgorithmNone
+	default:
+		return ""
+	}
+}
+
+// kind tells the ways in apart by the header; "" when it is neither's.
+func (h joseHeader) kind() Kind {
+	switch {
+	case !h.hasCTY:
+		return Capability
+	case h.cty == contentType:
+		return Access
+	default:
+		return ""
+	}
+}
+
+// device says what keeps a header from being a device token's.
+func (h joseHeader) device() Reason {
+	if r := h.plain(); r != "" {
+		return r
+	}
+	switch {
+	case h.typ != "JWT":
+		return ReasonWrongType
+	case h.kind() == "":
+		return ReasonContentType
+	case h.alg != HS256 && h.alg != HS384 && h.alg != HS512:
+		return ReasonAlgorithmUnknown
+	case h.kind() == Capability && h.alg != HS256:
+		return ReasonAlgorithmMismatch
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,395 @@
+package token_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"dialtone/internal/voice/token"
+)
+
+// with replaces one piece of the good payload.
+func with(old, replacement string) string {
+	if !strings.Contains(accessPayload, old) {
+		panic("the payload has no " + old)
+	}
+	return strings.Replace(accessPayload, old, replacement, 1)
+}
+
+type refusalCase struct {
+	name   string
+	text   string
+	reason token.Reason
+	part   token.Part
+}
+
+func refusalCases() []refusalCase {
+	good := forge(accessHeader, accessPayload, secret)
+	seg := strings.Split(good, ".")
+	access := func(payload string) string { return forge(accessHeader, payload, secret) }
+	capability := func(scope string) string { return forge(capabilityHeader, scoped(scope), authToken) }
+	header := func(h string) string { return forge(h, accessPayload, secret) }
+	long := strings.Repeat("é", token.MaxIdentity+1)
+	const whole, inHeader, inPayload, inSignature = token.Whole, token.Header, token.Payload, token.Signature
+	return []refusalCase{
+		{"nothing", "", token.ReasonEmpty, whole},
+		{"over 8 KiB", access(with(`"alice"`, `"`+strings.Repeat("a", 8<<10)+`"`)), token.ReasonTooLarge, whole},
+		{"a hexadecimal ticket", strings.Repeat("0a", 32), token.ReasonSegments, whole},
+		{"two segments", seg[0] + "." + seg[1], token.ReasonSegments, whole},
+		{"four segments", good + ".", token.ReasonSegments, whole},
+		{"JSON serialization", `{"payload":"","signatures":[]}`, token.ReasonSegments, whole},
+		{"no header", "." + seg[1] + "." + seg[2], token.ReasonSegmentEmpty, inHeader},
+		{"no payload", forge(accessHeader, "", secret), token.ReasonSegmentEmpty, inPayload},
+		{"a padded header", seg[0] + "=." + seg[1] + "." + seg[2], token.ReasonPadding, inHeader},
+		{"a padded signature", good + "=", token.ReasonPadding, inSignature},
+		{"a signature in the standard alphabet", seg[0] + "." + seg[1] + "." + standard(good), token.ReasonStandardAlphabet, inSignature},
+		{"a line break at the end", good + "\n", token.ReasonLineBreak, inSignature},
+		{"a line break in the payload", seg[0] + "." + seg[1][:8] + "\r\n" + seg[1][8:] + "." + seg[2], token.ReasonLineBreak, inPayload},
+		{"a space before", " " + good, token.ReasonIllegalCharacter, inHeader},
+		{"a zero byte", good + "\x00", token.ReasonIllegalCharacter, inSignature},
+		{"a length of 1 mod 4", seg[0] + "." + seg[1] + "." + seg[2] + "AA", token.ReasonSegmentLength, inSignature},
+		{"stray bits in the signature", seg[0] + "." + seg[1] + "." + stray(seg[2]), token.ReasonTrailingBits, inSignature},
+		{"no signature", seg[0] + "." + seg[1] + ".", token.ReasonSignatureMissing, inSignature},
+		{"a shortened signature", good[:len(good)-3], token.ReasonSignatureMismatch, inSignature},
+		{"another key's signature", forge(accessHeader, accessPayload, authToken), token.ReasonSignatureMismatch, inSignature},
+		{"the empty key's signature", forge(accessHeader, accessPayload, nil), token.ReasonSignatureMismatch, inSignature},
+		{"another token's payload", seg[0] + "." + encode(with("alice", "mallory")) + "." + seg[2], token.ReasonSignatureMismatch, inSignature},
+
+		{"a header that is no JSON", header("HS256"), token.ReasonNotJSON, inHeader},
+		{"a byte order mark", header("\ufeff" + accessHeader), token.ReasonNotJSON, inHeader},
+		{"a cut payload", access(accessPayload[:len(accessPayload)-1]), token.ReasonNotJSON, inPayload},
+		{"a header that is an array", header(`["HS256"]`), token.ReasonNotObject, inHeader},
+		{"a payload that is null", access("null"), token.ReasonNotObject, inPayload},
+		{"a second payload", access(accessPayload + "{}"), token.ReasonTrailingData, inPayload},
+		{"junk after the claims", access(accessPayload + "junk"), token.ReasonTrailingData, inPayload},
+		{"a zero byte after the claims", access(accessPayload + "\x00"), token.ReasonTrailingData, inPayload},
+		{"alg twice", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","alg":"HS256"}`), token.ReasonDuplicateName, inHeader},
+		{"sub twice", access(with(`"sub":`, `"sub":"`+account+`","sub":`)), token.ReasonDuplicateName, inPayload},
+		{"sub twice, once escaped", access(with(`"sub":`, `"\u0073ub":"`+account+`","sub":`)), token.ReasonDuplicateName, inPayload},
+		{"a name twice in an unknown claim", access(with(`"sub":`, `"x":[{"y":1,"y":2}],"sub":`)), token.ReasonDuplicateName, inPayload},
+		{"an identity twice", access(with(`"identity":`, `"identity":"bob","identity":`)), token.ReasonDuplicateName, inPayload},
+		{"an expired exp and a future EXP", access(with(`"exp":1763833600`, `"exp":1763820000,"EXP":1763833600`)), token.ReasonNameCase, inPayload},
+		{"an escaped EXP", access(with(`"exp":1763833600`, `"exp":1763833600,"\u0045xp":1`)), token.ReasonNameCase, inPayload},
+		{"ſub, which folds to sub", access(with(`"sub":`, `"ſub":"x","sub":`)), token.ReasonNameCase, inPayload},
+		{"Alg beside alg", header(`{"alg":"HS256","Alg":"none","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonNameCase, inHeader},
+		{"Identity beside identity", access(with(`"identity":`, `"Identity":"bob","identity":`)), token.ReasonNameCase, inPayload},
+		{"invalid UTF-8 in the identity", access(with("alice", "al\xffce")), token.ReasonInvalidUTF8, inPayload},
+		{"invalid UTF-8 in an unknown claim", access(with(`"sub":`, "\"x\":\"\xc0\xaf\",\"sub\":")), token.ReasonInvalidUTF8, inPayload},
+		{"a lone surrogate", access(with("alice", `al\ud800ce`)), token.ReasonInvalidUTF8, inPayload},
+		{"a surrogate in UTF-8", access(with("alice", "al\xed\xa0\x80ce")), token.ReasonInvalidUTF8, inPayload},
+		{"exp as a string", access(with("1763833600", `"1763833600"`)), token.ReasonValueType, inPayload},
+		{"exp null", access(with("1763833600", "null")), token.ReasonValueType, inPayload},
+		{"nbf true", access(with(`"iat":`, `"nbf":true,"iat":`)), token.ReasonValueType, inPayload},
+		{"a numeric identity", access(with(`"alice"`, "7")), token.ReasonValueType, inPayload},
+		{"allow as a string", access(with("true", `"true"`)), token.ReasonValueType, inPayload},
+		{"alg as a list", header(`{"alg":["HS256"],"typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonValueType, inHeader},
+		{"grants as a list", access(with(`{"identity":"alice","voice":{"incoming":{"allow":true}}}`, "[]")), token.ReasonValueType, inPayload},
+		{"nested parameters", access(with(`{"incoming":{"allow":true}}`, `{"outgoing":{"application_sid":"AP1","params":{"a":{"b":1}}}}`)), token.ReasonValueType, inPayload},
+
+		{"alg none", encode(`{"alg":"none","typ":"JWT","cty":"twilio-fpa;v=1"}`) + "." + seg[1] + ".", token.ReasonAlgorithmNone, inHeader},
+		{"alg NonE, signed", header(`{"alg":"NonE","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmNone, inHeader},
+		{"alg RS256", header(`{"alg":"RS256","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
+		{"alg hs256", header(`{"alg":"hs256","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
+		{"no alg", header(`{"typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
+		{"HS512 for a key of HS256", header(`{"alg":"HS512","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmMismatch, whole},
+		{"HS256 for a key of HS384", access(strings.ReplaceAll(accessPayload, keyID, "SK384")), token.ReasonAlgorithmMismatch, whole},
+		{"HS384 in a capability token", forge(`{"alg":"HS384","typ":"JWT"}`, scoped("scope:client:incoming?clientName=bob"), authToken), token.ReasonAlgorithmMismatch, inHeader},
+		{"an unknown crit", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","crit":["exp"]}`), token.ReasonCriticalHeader, inHeader},
+		{"an empty crit", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","crit":[]}`), token.ReasonCriticalHeader, inHeader},
+		{"b64 without crit", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","b64":false}`), token.ReasonUnencodedPayload, inHeader},
+		{"another typ", header(`{"alg":"HS256","typ":"JWE","cty":"twilio-fpa;v=1"}`), token.ReasonWrongType, inHeader},
+		{"no typ", header(`{"alg":"HS256","cty":"twilio-fpa;v=1"}`), token.ReasonWrongType, inHeader},
+		{"another cty", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=2"}`), token.ReasonContentType, inHeader},
+		{"an empty cty", header(`{"alg":"HS256","typ":"JWT","cty":""}`), token.ReasonContentType, inHeader},
+
+		{"no iss", access(with(`"iss":"`+keyID+`",`, "")), token.ReasonIssuer, inPayload},
+		{"an account as iss of an access token", access(with(`"iss":"`+keyID, `"iss":"`+account)), token.ReasonIssuer, inPayload},
+		{"a key as iss of a capability token", forge(capabilityHeader, strings.Replace(scoped("scope:client:incoming?clientName=b"), account, keyID, 1), secret), token.ReasonIssuer, inPayload},
+		{"no sub", access(with(`,"sub":"`+account+`"`, "")), token.ReasonSubject, inPayload},
+		{"an aud", access(with(`"sub":`, `"aud":"dialtone","sub":`)), token.ReasonAudience, inPayload},
+		{"no exp", access(with(`"exp":1763833600,`, "")), token.ReasonExpiryMissing, inPayload},
+		{"exp in milliseconds", access(with("1763833600", "1763833600000")), token.ReasonDateRange, inPayload},
+		{"exp beyond floating point", access(with("1763833600", "1e999")), token.ReasonDateRange, inPayload},
+		{"a negative iat", access(with(`"iat":1763830000`, `"iat":-1`)), token.ReasonDateRange, inPayload},
+		{"exp now", access(with("1763833600", "1763830000")), token.ReasonExpired, inPayload},
+		{"exp now and a fraction before", access(with("1763833600", "1763829999.9")), token.ReasonExpired, inPayload},
+		{"exp zero", access(with("1763833600", "0")), token.ReasonExpired, inPayload},
+		{"nbf beyond the leeway", access(with(`"iat":`, `"nbf":1763830031,"iat":`)), token.ReasonNotYetValid, inPayload},
+		{"iat beyond the leeway", access(with(`"iat":1763830000`, `"iat":1763830031`)), token.ReasonIssuedInFuture, inPayload},
+
+		{"no identity", access(with(`"identity":"alice",`, "")), token.ReasonIdentityMissing, inPayload},
+		{"an empty identity", access(with("alice", "")), token.ReasonIdentityMissing, inPayload},
+		{"no grants", access(with(`"grants":{"identity":"alice","voice":{"incoming":{"allow":true}}},`, "")), token.ReasonIdentityMissing, inPayload},
+		{"a long identity", access(with("alice", long)), token.ReasonIdentityLength, inPayload},
+		{"a control character", access(with("alice", `al\u0007ice`)), token.ReasonIdentityCharacters, inPayload},
+		{"a C1 control character", access(with("alice", "al\u009bice")), token.ReasonIdentityCharacters, inPayload},
+		{"DEL", access(with("alice", "al\x7fice")), token.ReasonIdentityCharacters, inPayload},
+		{"no voice grant", access(with(`,"voice":{"incoming":{"allow":true}}`, `,"chat":{}`)), token.ReasonVoiceNotGranted, inPayload},
+
+		{"no scope", capability(""), token.ReasonVoiceNotGranted, inPayload},
+		{"a stream scope alone", capability("scope:stream:subscribe?path=/2010-04-01/Events"), token.ReasonVoiceNotGranted, inPayload},
+		{"a scope that is none", capability("client:incoming"), token.ReasonScopeSyntax, inPayload},
+		{"two spaces", capability("scope:client:incoming?clientName=b  scope:stream:subscribe"), token.ReasonScopeSyntax, inPayload},
+		{"a bad escape", capability("scope:client:incoming?clientName=b%zz"), token.ReasonScopeSyntax, inPayload},
+		{"an escape of invalid UTF-8", capability("scope:client:incoming?clientName=b%ff"), token.ReasonScopeSyntax, inPayload},
+		{"incoming for nobody", capability("scope:client:incoming"), token.ReasonScopeSyntax, inPayload},
+		{"outgoing without an application", capability("scope:client:outgoing?clientName=b"), token.ReasonScopeSyntax, inPayload},
+		{"two incoming scopes", capability("scope:client:incoming?clientName=b scope:client:incoming?clientName=b"), token.ReasonScopeDuplicate, inPayload},
+		{"two names in a scope", capability("scope:client:incoming?clientName=b&clientName=c"), token.ReasonScopeDuplicate, inPayload},
+		{"an escaped second name", capability("scope:client:incoming?clientName=b&client%4eame=c"), token.ReasonScopeDuplicate, inPayload},
+		{"two clients", capability("scope:client:outgoing?appSid=AP1&clientName=a scope:client:incoming?clientName=b"), token.ReasonIdentityConflict, inPayload},
+		{"an empty client name", capability("scope:client:incoming?clientName="), token.ReasonIdentityMissing, inPayload},
+		{"a control character in a client name", capability("scope:client:incoming?clientName=b%0a"), token.ReasonIdentityCharacters, inPayload},
+		{"a long client name", capability("scope:client:incoming?clientName=" + strings.Repeat("%C3%A9", token.MaxIdentity+1)), token.ReasonIdentityLength, inPayload},
+
+		{"an unknown key", access(strings.ReplaceAll(accessPayload, keyID, "SKunknown")), token.ReasonUnknownKey, whole},
+		{"a key without a secret", forge(accessHeader, strings.ReplaceAll(accessPayload, keyID, "SKnone"), nil), token.ReasonUnknownKey, whole},
+		{"an unknown account", forge(capabilityHeader, strings.Replace(scoped("scope:client:incoming?clientName=b"), account, "ACunknown", 1), authToken), token.ReasonUnknownAccount, whole},
+		{"another account's key", access(with(`"sub":"`+account, `"sub":"ACother`)), token.ReasonAccountMismatch, inPayload},
+		{"a disabled key", access(strings.ReplaceAll(accessPayload, keyID, disabled)), token.ReasonKeyDisabled, whole},
+	}
+}
+
+// standard writes the signature of text with '+' and '/'; for a signature that
+// has neither it is made to have one.
+func standard(text string) string {
+	s := text[strings.LastIndexByte(text, '.')+1:]
+	s = strings.NewReplacer("-", "+", "_", "/").Replace(s)
+	if !strings.ContainsAny(s, "+/") {
+		s = "+" + s[1:]
+	}
+	return s
+}
+
+// stray sets an unused bit of the last character.
+func stray(segment string) string {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+	last := strings.IndexByte(alphabet, segment[len(segment)-1])
+	return segment[:len(segment)-1] + string(alphabet[last|1])
+}
+
+func TestRefusals(t *testing.T) {
+	v := verifier(newRing())
+	for _, c := range refusalCases() {
+		t.Run(c.name, func(t *testing.T) {
+			claims, err := v.Verify(context.Background(), c.text)
+			r := refused(t, err)
+			if r.Reason != c.reason || r.Part != c.part {
+				t.Errorf("refused for %q in %q, want %q in %q", r.Reason, r.Part, c.reason, c.part)
+			}
+			if claims.Identity != "" || claims.Account != "" {
+				t.Errorf("a refused token gave claims: %+v", claims)
+			}
+			if r.Features.Size != len(c.text) {
+				t.Errorf("Features.Size = %d, want %d", r.Features.Size, len(c.text))
+			}
+		})
+	}
+}
+
+func TestRevoked(t *testing.T) {
+	good := forge(accessHeader, accessPayload, secret)
+	for name, is := range map[string]func(token.Claims) bool{
+		"key":      func(c token.Claims) bool { return c.KeyID == keyID },
+		"token":    func(c token.Claims) bool { return c.ID == keyID+"-1" },
+		"identity": func(c token.Claims) bool { return c.Account == account && c.Identity == "alice" },
+	} {
+		r := newRing()
+		r.revoked = is
+		_, err := verifier(r).Verify(context.Background(), good)
+		if got := refused(t, err).Reason; got != token.ReasonRevoked {
+			t.Errorf("a revoked %s: %s", name, got)
+		}
+	}
+}
+
+// TestEveryReasonIsShown fails when a Reason exists that no case is refused for.
+func TestEveryReasonIsShown(t *testing.T) {
+	shown := map[token.Reason]bool{token.ReasonRevoked: true} // TestRevoked
+	for _, c := range refusalCases() {
+		shown[c.reason] = true
+	}
+	for _, c := range keyCases() {
+		shown[c.reason] = true
+	}
+	all := token.Reasons()
+	for _, r := range all {
+		if !shown[r] {
+			t.Errorf("no case is refused for %s", r)
+		}
+	}
+	for r := range shown {
+		if !slices.Contains(all, r) {
+			t.Errorf("%s is not in Reasons", r)
+		}
+	}
+	if slices.Sort(all); len(slices.Compact(slices.Clone(all))) != len(all) {
+		t.Error("Reasons holds a reason twice")
+	}
+}
+
+func TestClasses(t *testing.T) {
+	want := map[token.Reason]token.Class{
+		token.ReasonExpired:    token.Expired,
+		token.ReasonUnknownKey: token.Unauthorized, token.ReasonUnknownAccount: token.Unauthorized,
+		token.ReasonAccountMismatch: token.Unauthorized, token.ReasonKeyDisabled: token.Unauthorized,
+		token.ReasonRevoked: token.Unauthorized, token.ReasonVoiceNotGranted: token.Unauthorized,
+	}
+	for _, r := range token.Reasons() {
+		class := want[r]
+		if class == "" {
+			class = token.Malformed
+		}
+		if r.Class() != class {
+			t.Errorf("%s is %s, want %s", r, r.Class(), class)
+		}
+	}
+}
+
+func TestAccepted(t *testing.T) {
+	v := verifier(newRing())
+	for name, payload := range map[string]string{
+		"as the helpers write it":   accessPayload,
+		"space between":             strings.ReplaceAll(accessPayload, ",", " ,\n\t"),
+		"dates as floats":           with("1763833600", "1.7638336e9"),
+		"dates with a fraction":     with(`"iat":1763830000`, `"nbf":1763829999.25,"iat":1763830000.5`),
+		"nbf and iat at the leeway": with(`"iat":1763830000`, `"nbf":1763830030,"iat":1763830030`),
+		"a second left":             with("1763833600", "1763830001"),
+		"half a second left":        with("1763833600", "1763830000.5"),
+		"unknown claims":            with(`"sub":`, `"x":{"EXP":1,"a":[1,{"b":null}]},"sub":`),
+		"an escaped name":           with(`"sub":`, `"\u0073ub":`),
+		"no jti":                    with(`"jti":"`+keyID+`-1",`, ""),
+		"other products' grants":    with(`"voice":`, `"chat":{"service_sid":"IS1"},"voice":`),
+	} {
+		c, err := v.Verify(context.Background(), forge(accessHeader, payload, secret))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if c.Kind != token.Access || c.Account != account || c.KeyID != keyID || c.Identity != "alice" || !c.Incoming || c.Outgoing {
+			t.Errorf("%s: %+v", name, c)
+		}
+	}
+	for name, header := range map[string]string{
+		"an unknown member": `{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","kid":"x","twr":"ie1","x":[1]}`,
+		"another order":     ` { "cty" : "twilio-fpa;v=1" , "typ" : "JWT" , "alg" : "HS256" } `,
+		"escapes":           `{"\u0061lg":"HS25\u0036","typ":"JWT","cty":"twilio-fpa;v=1"}`,
+	} {
+		if _, err := v.Verify(context.Background(), forge(header, accessPayload, secret)); err != nil {
+			t.Errorf("a header with %s: %v", name, err)
+		}
+	}
+}
+
+func TestDates(t *testing.T) {
+	c, err := verifier(newRing()).Verify(context.Background(),
+		forge(accessHeader, with(`"iat":1763830000,"exp":1763833600`, `"iat":1.76383e9,"nbf":1763829999.25,"exp":1763833600.5`), secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, d := range map[string][2]time.Time{
+		"iat": {c.Issued, time.Unix(1763830000, 0)},
+		"nbf": {c.NotBefore, time.Unix(1763829999, 250e6)},
+		"exp": {c.Expires, time.Unix(1763833600, 500e6)},
+	} {
+		if !d[0].Equal(d[1]) {
+			t.Errorf("%s is %v, want %v", name, d[0], d[1])
+		}
+	}
+}
+
+func TestOutgoingParams(t *testing.T) {
+	for params, want := range map[string]string{
+		`{"a":"1","b":2.50,"c":true,"d":null,"e":["x","y"]}`: "map[a:[1] b:[2.50] c:[true] e:[x y]]",
+		`"a=1&b=x%20y"`: "map[a:[1] b:[x y]]", // twilio-go writes a string
+		`{}`:            "map[]",
+	} {
+		c, err := verifier(newRing()).Verify(context.Background(), forge(accessHeader,
+			with(`{"incoming":{"allow":true}}`, `{"outgoing":{"application_sid":"`+app+`","params":`+params+`},"push_credential_sid":"CR1"}`), secret))
+		if err != nil {
+			t.Errorf("%s: %v", params, err)
+			continue
+		}
+		if !c.Outgoing || c.Incoming || c.OutgoingApp != app || c.PushCredential != "CR1" || fmt.Sprint(map[string][]string(c.OutgoingParams)) != want {
+			t.Errorf("%s: %+v", params, c)
+		}
+	}
+}
+
+func TestIdentities(t *testing.T) {
+	v, m := verifier(newRing()), minter()
+	names := []string{"a", "who?", "a~b", "a>b", "é", "日本", "Ann O'Neil", `say "hi" \ /`, "a&b=c+d%20e;f", " ", "😀😀", strings.Repeat("日", token.MaxIdentity)}
+	for _, name := range names {
+		access, err := m.MintAccess(token.AccessGrant{Identity: name, Incoming: true}, clock)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		capability, err := m.MintCapability(token.CapabilityGrant{ClientName: name, Incoming: true, OutgoingApp: app}, clock)
+		if err != nil {
+			t.Fatalf("%q: %v", name, err)
+		}
+		for _, text := range []string{access, capability} {
+			c, err := v.Verify(context.Background(), text)
+			if err != nil || c.Identity != name {
+				t.Errorf("%q came back as %q, %v", name, c.Identity, err)
+			}
+			if c.Features.IdentityMod3 != len(name)%3 || c.Features.IdentityNonASCII != (strings.IndexFunc(name, func(r rune) bool { return r > 127 }) >= 0) {
+				t.Errorf("%q: features %+v", name, c.Features)
+			}
+		}
+	}
+}
+
+// TestFeaturesOfRefused shows that a cohort can be told also when the gate, or
+// a key, refuses.
+func TestFeaturesOfRefused(t *testing.T) {
+	v := verifier(newRing())
+	good := forge(accessHeader, with("alice", "日本>?"), secret)
+	seg := strings.Split(good, ".")
+	for name, text := range map[string]string{
+		"padding":         good + "=",
+		"a line break":    good + "\r\n",
+		"stray bits":      seg[0] + "." + seg[1] + "." + stray(seg[2]),
+		"a wrong payload": seg[0] + "." + strings.NewReplacer("-", "+", "_", "/").Replace(seg[1]) + "." + seg[2],
+		"a wrong key":     forge(accessHeader, with("alice", "日本>?"), authToken),
+		"expired":         forge(accessHeader, strings.Replace(with("alice", "日本>?"), "1763833600", "1763830000", 1), secret),
+	} {
+		_, err := v.Verify(context.Background(), text)
+		r := refused(t, err)
+		if r.Account != account || r.Identity != "日本>?" {
+			t.Errorf("%s: account %q, identity %q", name, r.Account, r.Identity)
+		}
+		f := r.Features
+		if f.Kind != "access" || f.KeyID != keyID || f.Algorithm != "HS256" || f.Size != len(text) || f.IdentityMod3 != 8%3 || !f.IdentityNonASCII {
+			t.Errorf("%s: %+v", name, f)
+		}
+		if name != "a wrong payload" && (f.PayloadDash != strings.Contains(seg[1], "-") || f.PayloadUnderscore != strings.Contains(seg[1], "_")) {
+			t.Errorf("%s: %+v", name, f)
+		}
+	}
+
+	_, err := v.Verify(context.Background(), strings.Repeat("0123456789abcdef", 2))
+	if k := refused(t, err).Features.Kind; k != "ticket" {
+		t.Errorf("32 hexadecimal digits are of kind %q", k)
+	}
+	_, err = v.Verify(context.Background(), forge(`{"alg":"x\u001b[31m","typ":"JWT"}`, `{"iss":"AC\u001b[31m","scope":"scope:client:incoming?clientName=%1b"}`, nil))
+	if r := refused(t, err); r.Features.Algorithm != "other" || r.Features.KeyID != "" || r.Identity != "" || r.Account != "" {
+		t.Errorf("what a stranger wrote got through: %+v", r)
+	}
+}
+
+// TestErrorsSayNothing: no error holds a piece of the token.
+func TestErrorsSayNothing(t *testing.T) {
+	v := verifier(newRing())
+	for _, c := range refusalCases() {
+		_, err := v.Verify(context.Background(), c.text)
+		for i := 0; i+12 <= len(c.text); i += 4 {
+			if strings.Contains(err.Error(), c.text[i:i+12]) {
+				t.Fatalf("%s: the error quotes the token", c.name)
+			}
+		}
+	}
+}
