@@ -1,36 +1,22 @@
-// Package rtc holds the browser legs: ICE (lite) on one UDP port for all calls,
-// DTLS-SRTP, and the SDP that the Voice SDK's browsers exchange with us.
-//
-// An Engine owns the port and the certificate; a Peer is one browser's end of
-// one leg and a media.Wire. Both are safe for concurrent use.
 package rtc
 
 import (
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
 	"log/slog"
-	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 
+	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
 )
-
-// Options is what an Engine needs.
-type Options struct {
-	Conn     net.PacketConn // the UDP port of all browser legs; closed by Engine.Close
-	Announce []netip.Addr   // addresses put into SDP; empty: those of the local interfaces that Conn listens on
-	Log      *slog.Logger
-}
-
-// Engine owns the port and the certificate of all browser legs.
-type Engine struct{}
-
-// New returns an Engine that serves the connection until Close.
-func New(o Options) (*Engine, error) { return &Engine{}, nil }
-
-// Close ends all peers and closes the port.
-func (e *Engine) Close() error { return nil }
 
 // State of a peer's way to its browser.
 type State int
@@ -40,41 +26,422 @@ const (
 	Connecting State = iota
 	Connected
 	Disconnected // may come back
-	Failed       // will not come back without an ICE restart
+	Failed       // will hardly come back without an ICE restart
 	Closed       // the browser closed DTLS, or we closed
 )
 
-// NewPeer returns a browser's end. onState is called for every change, never
-// concurrently, and must not block.
-func (e *Engine) NewPeer(onState func(State)) (*Peer, error) { return &Peer{}, nil }
+// String returns the state's name for logs.
+func (s State) String() string {
+	return [...]string{"connecting", "connected", "disconnected", "failed", "closed"}[s]
+}
+
+// A browser sends ICE checks at least every 2.5 s (RFC 7675 asks for 5 s), so
+// that silence is a loss. Before the first connection failedAfter is counted
+// from the moment that both descriptions are known.
+const (
+	disconnectedAfter = 5 * time.Second
+	failedAfter       = 20 * time.Second
+)
 
 // Peer is one browser's end of one leg.
-type Peer struct{}
+type Peer struct {
+	engine *Engine
+	log    *slog.Logger
+	ssrc   uint32
+
+	format atomic.Pointer[media.Format]
+	on     atomic.Pointer[func(*rtp.Header, []byte)]
+	path   atomic.Pointer[path] // where packets go
+	alive  atomic.Int64         // when the browser was last heard, on the engine's clock
+	away   atomic.Bool          // the next packet must wake run
+	wake   chan struct{}
+	done   chan struct{} // closed by Close
+	left   chan struct{} // closed when nothing of the peer runs any more
+	close  sync.Once
+
+	tx struct { // guards sending
+		sync.Mutex
+		ctx  *srtp.Context
+		in   [maxDatagram]byte
+		out  [maxDatagram]byte
+		head rtp.Header
+	}
+	rx struct { // belongs to the engine's reading goroutine
+		ctx  *srtp.Context
+		keys *keys
+		out  [maxDatagram]byte
+		head rtp.Header
+	}
+	keys atomic.Pointer[keys] // of the present association
+
+	mu      sync.Mutex
+	local   []credentials // that a check may carry; the last is the one in our SDP
+	remote  *description  // what the browser said last
+	offered bool          // we made the first offer
+	version uint64        // of our SDP
+	id      uint64        // of our SDP's session
+	dtls    *association
+	early   *check    // came before the browser's description
+	hello   [][]byte  // likewise, its first DTLS packets
+	since   time.Time // both descriptions are known
+	restart int       // counts credentials
+	reached int       // the count when the path was chosen
+	broken  bool      // DTLS failed
+	gone    bool      // the browser closed DTLS
+	closed  bool      // nothing starts any more
+
+	sessions sync.WaitGroup // of DTLS; added to under mu
+
+	paths []netip.AddrPort // by which authenticated checks came; guarded by Engine.mu
+}
 
 var _ media.Wire = (*Peer)(nil)
 
-// Offer returns the SDP that offers the codecs (and telephone-event) to the browser.
-func (p *Peer) Offer(codecs []call.Codec) (sdp string, err error) { return "", nil }
+// path is a way to the browser: its address and ours.
+type path struct {
+	to   netip.AddrPort
+	from []byte // control message that sets the source address, nil for the system's choice
+}
+
+// credentials are one side's of one ICE session.
+type credentials struct{ ufrag, pwd string }
+
+func newCredentials() credentials {
+	// 8 and 26 characters of 5 bits: RFC 8445, 5.3 asks for 24 and 128 bits.
+	return credentials{ufrag: rand.Text()[:8], pwd: rand.Text()}
+}
+
+// NewPeer returns a browser's end. onState is called for every change, never
+// concurrently, on a goroutine of the peer's, and must not block.
+func (e *Engine) NewPeer(onState func(State)) (*Peer, error) {
+	var b [12]byte
+	_, _ = rand.Read(b[:]) // never fails since Go 1.24
+	p := &Peer{
+		engine: e, log: e.log,
+		ssrc:  binary.BigEndian.Uint32(b[:]),
+		id:    binary.BigEndian.Uint64(b[4:]) >> 2, // RFC 9429, 5.2.1: fits 63 bits
+		wake:  make(chan struct{}, 1),
+		done:  make(chan struct{}),
+		left:  make(chan struct{}),
+		local: []credentials{newCredentials()},
+	}
+	p.restart = 1
+	if err := e.add(p); err != nil {
+		return nil, err
+	}
+	go p.run(onState)
+	return p, nil
+}
+
+// Offer returns the SDP that offers the codecs (and telephone-event) to the
+// browser. It is made once.
+func (p *Peer) Offer(codecs []call.Codec) (sdp string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return "", errClosed
+	}
+	if p.remote != nil || p.offered {
+		return "", fault.New(fault.Conflict, "The call has an offer already.")
+	}
+	if len(codecs) == 0 {
+		return "", fault.New(fault.Invalid, "There is no codec to offer.")
+	}
+	p.offered = true
+	p.version++
+	return p.describe(ownOffer(codecs)), nil
+}
 
 // Accept takes the browser's answer to Offer.
-func (p *Peer) Accept(sdp string) error { return nil }
+func (p *Peer) Accept(sdp string) error {
+	d, err := parseDescription(sdp)
+	if err != nil {
+		return err
+	}
+	if err = d.complete(); err != nil {
+		return err
+	}
+	f, err := d.accepted()
+	if err != nil {
+		return err
+	}
+	if d.setup != "active" && d.setup != "passive" {
+		return fault.New(fault.Invalid, "The SDP answer does not say which side begins DTLS (a=setup:active or passive).")
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.offered || p.remote != nil || p.closed {
+		return fault.New(fault.Conflict, "The call has no open offer.")
+	}
+	p.format.Store(&f)
+	p.agree(d, d.setup == "passive")
+	return nil
+}
 
 // Answer takes the browser's offer, the first or an ICE restart, and returns our
 // answer with the first of the codecs that the browser offered too; for a restart
-// the codec stays. A fault.Invalid error says what is wrong with the SDP.
-func (p *Peer) Answer(offer string, codecs []call.Codec) (sdp string, err error) { return "", nil }
+// the codec stays. An offer with another fingerprint (a page that was loaded
+// anew) begins DTLS afresh. A fault.Invalid error says what is wrong with the SDP.
+func (p *Peer) Answer(offer string, codecs []call.Codec) (sdp string, err error) {
+	d, err := parseDescription(offer)
+	if err != nil {
+		return "", err
+	}
+	if err = d.complete(); err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.closed:
+		return "", errClosed
+	case p.offered && p.remote == nil:
+		return "", fault.New(fault.Conflict, "The call waits for an answer, not for an offer.")
+	}
+	if was := p.format.Load(); was != nil {
+		codecs = []call.Codec{was.Codec}
+	}
+	f, err := d.choose(codecs)
+	if err != nil {
+		return "", err
+	}
+	again := p.remote != nil && p.remote.ice == d.ice && p.remote.fingerprint == d.fingerprint
+	if p.remote != nil && p.remote.ice != d.ice {
+		p.renew()
+	}
+	active := d.setup != "active"
+	if p.dtls != nil && d.setup == "actpass" && p.remote.fingerprint == d.fingerprint {
+		active = p.dtls.client
+	}
+	p.format.Store(&f)
+	if !again {
+		p.agree(d, active)
+	} else {
+		p.remote = d
+	}
+	p.version++
+	return p.describe(ownAnswer(d, f, p.dtls.client)), nil
+}
 
-// Offered returns the codecs of an SDP offer that we know, in its order.
-func Offered(sdp string) ([]call.Codec, error) { return nil, nil }
+// renew makes new credentials for an ICE restart. Those before stay good until
+// the browser uses the new ones (RFC 8445, 9). Called with mu held.
+func (p *Peer) renew() {
+	c := newCredentials()
+	p.local = append(p.local[max(0, len(p.local)-1):], c)
+	p.restart++
+	p.engine.know(p, p.local)
+}
+
+// agree makes the browser's description the present one and starts DTLS if its
+// fingerprint is a new one. Called with mu held.
+func (p *Peer) agree(d *description, active bool) {
+	fresh := p.remote == nil || p.remote.fingerprint != d.fingerprint || p.dtls.client != active
+	p.remote, p.since = d, time.Now()
+	if fresh {
+		if p.dtls != nil { // the browser of the old one is not the one that we talk to now
+			p.dtls.end()
+			p.keys.Store(nil)
+			p.path.Store(nil)
+			p.broken, p.gone = false, false
+		}
+		p.dtls = newAssociation(p, d.fingerprint, active)
+		for _, b := range p.hello {
+			p.dtls.receive(b)
+		}
+		p.hello = nil
+	}
+	if c := p.early; c != nil {
+		p.early = nil
+		p.check(*c)
+	} else if p.path.Load() != nil || !active {
+		p.dtls.start()
+	}
+	p.stir()
+}
 
 // Format implements media.Wire.
-func (p *Peer) Format() (media.Format, bool) { return media.Format{}, false }
-
-// WriteRTP implements media.Wire.
-func (p *Peer) WriteRTP(h *rtp.Header, payload []byte) error { return nil }
+func (p *Peer) Format() (media.Format, bool) {
+	if f := p.format.Load(); f != nil {
+		return *f, true
+	}
+	return media.Format{}, false
+}
 
 // OnRTP implements media.Wire.
-func (p *Peer) OnRTP(f func(h *rtp.Header, payload []byte)) {}
+func (p *Peer) OnRTP(f func(h *rtp.Header, payload []byte)) {
+	if f == nil {
+		p.on.Store(nil)
+		return
+	}
+	p.on.Store(&f)
+}
 
-// Close ends the leg's media and frees everything.
-func (p *Peer) Close() error { return nil }
+var errClosed = fault.New(fault.Conflict, "The call's media is closed.")
+
+var errNotUp = errors.New("rtc: no way to the browser yet")
+
+// WriteRTP implements media.Wire. Before ICE and DTLS are up it drops the packet
+// and says so.
+func (p *Peer) WriteRTP(h *rtp.Header, payload []byte) error {
+	to, k := p.path.Load(), p.keys.Load()
+	if to == nil || k == nil {
+		return errNotUp
+	}
+	t := &p.tx
+	t.Lock()
+	defer t.Unlock()
+	if t.ctx != k.tx {
+		t.ctx = k.tx
+	}
+	t.head = *h
+	t.head.Version, t.head.SSRC, t.head.Padding, t.head.PaddingSize = 2, p.ssrc, false, 0
+	n, err := t.head.MarshalTo(t.in[:])
+	if err != nil {
+		return err
+	}
+	if n+len(payload)+srtpOverhead > maxDatagram {
+		return errors.New("rtc: packet is too long")
+	}
+	n += copy(t.in[n:], payload)
+	b, err := t.ctx.EncryptRTP(t.out[:0], t.in[:n], &t.head)
+	if err != nil {
+		return err
+	}
+	return p.engine.send(b, to)
+}
+
+// srtpOverhead is the longest authentication tag (AEAD: 16 bytes).
+const srtpOverhead = 16
+
+// receiveRTP takes an SRTP packet on the reading goroutine.
+func (p *Peer) receiveRTP(b []byte, now int64) {
+	k := p.keys.Load()
+	if k == nil {
+		return
+	}
+	r := &p.rx
+	if r.keys != k {
+		r.keys, r.ctx = k, k.rx
+	}
+	out, err := r.ctx.DecryptRTP(r.out[:0], b, &r.head)
+	if err != nil {
+		return // forged, replayed, or of an association that is over
+	}
+	p.lives(now)
+	f := p.on.Load()
+	if f == nil {
+		return
+	}
+	payload := out[r.head.MarshalSize():]
+	if r.head.Padding {
+		if len(payload) == 0 || int(payload[len(payload)-1]) > len(payload) {
+			return
+		}
+		payload = payload[:len(payload)-int(payload[len(payload)-1])]
+	}
+	(*f)(&r.head, payload)
+}
+
+// lives notes that the browser was heard.
+func (p *Peer) lives(now int64) {
+	p.alive.Store(now)
+	if p.away.Load() {
+		p.away.Store(false)
+		p.stir()
+	}
+}
+
+// stir lets run look at the state again.
+func (p *Peer) stir() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close ends the leg's media: the browser is told by DTLS, and everything is
+// freed soon after. onState hears Closed.
+func (p *Peer) Close() error {
+	p.close.Do(func() { close(p.done) })
+	return nil
+}
+
+// run tells the owner of every change of state, and frees everything in the end.
+func (p *Peer) run(onState func(State)) {
+	defer p.engine.remove(p)
+	state, told := Connecting, 0
+	tell := func(s State) {
+		state = s
+		p.log.Debug("browser leg", "state", s.String())
+		if onState != nil {
+			onState(s)
+		}
+	}
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		now, reached, again := p.state()
+		if now != state || now == Connected && reached != told {
+			if now == Connected {
+				told = reached
+			}
+			tell(now)
+		}
+		timer.Reset(again)
+		select {
+		case <-p.done:
+			p.end()
+			if state != Closed {
+				tell(Closed)
+			}
+			return
+		case <-p.wake:
+		case <-timer.C:
+		}
+	}
+}
+
+// state returns what the state is, for which credentials, and when it may change
+// by time alone.
+func (p *Peer) state() (s State, reached int, again time.Duration) {
+	const never = time.Hour
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.gone:
+		return Closed, p.reached, never
+	case p.broken:
+		return Failed, p.reached, never
+	case p.remote == nil:
+		return Connecting, 0, never
+	case p.path.Load() == nil || p.keys.Load() == nil:
+		waited := time.Since(p.since)
+		if waited >= failedAfter {
+			return Failed, p.reached, never
+		}
+		return Connecting, p.reached, failedAfter - waited
+	}
+	p.away.Store(true)
+	idle := time.Duration(p.engine.now() - p.alive.Load())
+	switch {
+	case idle >= failedAfter:
+		return Failed, p.reached, never
+	case idle >= disconnectedAfter:
+		return Disconnected, p.reached, failedAfter - idle
+	}
+	p.away.Store(false)
+	return Connected, p.reached, disconnectedAfter - idle
+}
+
+// end frees what the peer holds, but its place in the engine.
+func (p *Peer) end() {
+	p.on.Store(nil)
+	p.mu.Lock()
+	p.closed = true
+	if p.dtls != nil {
+		p.dtls.end()
+	}
+	p.mu.Unlock()
+	p.sessions.Wait()
+	p.keys.Store(nil)
+}
