@@ -107,9 +107,13 @@ func (d *device) handle(data []byte) bool {
 	case answer:
 		d.withLeg(m.CallSid, func(l *leg) { l.answeredBy(d, m.SDP) })
 	case reject:
-		d.withLeg(m.CallSid, func(l *leg) { l.rejectedBy(d) })
+		if l := d.leg(m.CallSid); l != nil {
+			l.rejectedBy(d)
+		}
 	case hangup:
-		d.withLeg(m.CallSid, func(l *leg) { l.hungUpBy(d, cut(m.Message, maxHangupText)) })
+		if l := d.leg(m.CallSid); l != nil {
+			l.hungUpBy(d, cut(m.Message, maxHangupText))
+		}
 	case dtmf:
 		d.withLeg(m.CallSid, func(l *leg) { l.dialledBy(d, cut(m.Digits, maxDigits)) })
 	case reinvite:
@@ -139,21 +143,26 @@ func (d *device) nonsense(err error) bool {
 	return true
 }
 
-// withLeg finds the identity's leg. For one that is not there (any more) the
-// client gets a hangup, or it would keep a call that nobody else has.
-func (d *device) withLeg(id string, f func(*leg)) {
+// leg returns the identity's leg that the client means, nil if there is none (any more).
+func (d *device) leg(id string) *leg {
 	who, in := d.party()
-	if id == "" || len(id) > maxCallSid || !in {
-		d.server.metrics.refused.WithLabelValues("no_call").Inc()
+	if in && id != "" && len(id) <= maxCallSid {
+		if l := d.server.directory.leg(who, id); l != nil {
+			return l
+		}
+	}
+	d.server.metrics.refused.WithLabelValues("no_call").Inc()
+	return nil
+}
+
+// withLeg does something with the leg that the client means. If there is none,
+// the client is told, or it would keep a call that nobody else has.
+func (d *device) withLeg(id string, f func(*leg)) {
+	if l := d.leg(id); l != nil {
+		f(l)
 		return
 	}
-	l := d.server.directory.leg(who, id)
-	if l == nil {
-		d.server.metrics.refused.WithLabelValues("no_call").Inc()
-		d.send("hangup", callPayload{CallSid: id, Error: &wireError{Code: codeNotFound, Message: "There is no such call."}})
-		return
-	}
-	f(l)
+	d.send("hangup", callPayload{CallSid: cut(id, maxCallSid), Error: &wireError{Code: codeNotFound, Message: "There is no such call."}})
 }
 
 func (d *device) party() (party, bool) {

@@ -193,7 +193,7 @@ type (
 	wireError struct {
 		Code       int    `json:"code"`
 		Message    string `json:"message"`
-		RetryAfter int    `json:"retryAfter,omitempty"` // seconds
+		RetryAfter int    `json:"retryAfter,omitzero"` // seconds
 	}
 	callPayload struct { // ringing, answer, cancel, hangup
 		CallSid   string     `json:"callsid"`

@@ -23,8 +23,8 @@ type Peer interface {
 // change of its connection, never concurrently.
 type PeerMaker func(onState func(rtc.State)) (Peer, error)
 
-// Browsers makes peers of the engine.
-func Browsers(e *rtc.Engine) PeerMaker {
+// RTC makes the peers of an engine.
+func RTC(e *rtc.Engine) PeerMaker {
 	return func(onState func(rtc.State)) (Peer, error) {
 		p, err := e.NewPeer(onState)
 		if err != nil {

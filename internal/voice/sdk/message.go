@@ -27,7 +27,7 @@ const UserDefined = "user-defined-message"
 // message takes an app's message: acknowledged when it was taken, otherwise an
 // error that the SDK hands to the call.
 func (d *device) message(m callMessage) {
-	who, in := d.party()
+	who, _ := d.party()
 	refuse := func(code int, text string) {
 		d.server.metrics.refused.WithLabelValues("message").Inc()
 		d.send("error", errorPayload{
@@ -35,10 +35,7 @@ func (d *device) message(m callMessage) {
 			CallSid: cut(m.CallSid, maxCallSid), VoiceEventID: cut(m.VoiceEventID, maxCallSid),
 		})
 	}
-	var l *leg
-	if in && len(m.CallSid) <= maxCallSid {
-		l = d.server.directory.leg(who, m.CallSid)
-	}
+	l := d.leg(m.CallSid)
 	switch {
 	case l == nil:
 		refuse(codeNotFound, "There is no such call.")

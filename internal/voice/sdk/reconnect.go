@@ -29,13 +29,8 @@ func fingerprintOf(sdp string) fingerprint {
 // reconnect is an invite for a call that exists: after a dropped signalling, a
 // refreshed token, or from another page that was given the call's connectToken.
 func (d *device) reconnect(m invite) {
-	who, in := d.party()
-	var l *leg
-	if in && len(m.CallSid) <= maxCallSid {
-		l = d.server.directory.leg(who, m.CallSid)
-	}
+	l := d.leg(m.CallSid)
 	if l == nil {
-		d.server.metrics.refused.WithLabelValues("no_call").Inc()
 		d.cannotReconnect(m.CallSid)
 		return
 	}
