@@ -34,7 +34,6 @@ func check(c *Config, bad report) {
 	}
 	atLeast(bad, "devices.max_connections", c.Devices.MaxConnections, 1)
 	atLeast(bad, "devices.max_message", c.Devices.MaxMessage, 16<<10)
-	longer(bad, "devices.max_token_ttl", c.Devices.MaxTokenTTL, time.Minute)
 	longer(bad, "calls.max_duration", c.Calls.MaxDuration, time.Minute)
 	longer(bad, "calls.drain", c.Calls.Drain, 0)
 	longer(bad, "calls.offer_for", c.Calls.OfferFor, time.Second)
@@ -81,9 +80,6 @@ func checkSockets(c *Config, bad report) {
 	listen(bad, "sip.tls_listen", c.SIP.TLSListen, true)
 	listen(bad, "media.listen", c.Media.Listen, false)
 	listen(bad, "metrics.listen", c.Metrics.Listen, true)
-	if (c.SIP.Cert == "") != (c.SIP.Key == "") {
-		bad("sip.cert", "set sip.cert and sip.key together")
-	}
 	if c.SIP.Host != "" && !validHost(c.SIP.Host) {
 		bad("sip.host", "must be a host name or an IP address")
 	}
@@ -163,6 +159,20 @@ func checkTrunks(c *Config, bad report) {
 		if t.Register && t.Username == "" {
 			bad(key+"username", "must be set to register")
 		}
+		for name, format := range map[string]string{"caller_id_format": t.CallerIDFormat, "number_format": t.NumberFormat} {
+			if format != "" {
+				oneOf(bad, key+name, format, "plus", "e164", "national")
+			}
+		}
+		if t.Country != "" && !country.MatchString(t.Country) {
+			bad(key+"country", "must be a country's two capital letters (ISO 3166)")
+		}
+		if t.Announce != "" && !validHost(t.Announce) {
+			bad(key+"announce", "must be a host name or an IP address")
+		}
+		if t.InboundAuth && t.Password == "" && t.PasswordFile == "" {
+			bad(key+"inbound_auth", "needs a password that the carrier can prove")
+		}
 		for j, codec := range t.Codecs {
 			oneOf(bad, fmt.Sprintf("%scodecs[%d]", key, j), codec, "PCMU", "PCMA")
 		}
@@ -176,9 +186,6 @@ func checkTrunks(c *Config, bad report) {
 		}
 		if t.OptionsInterval != 0 {
 			longer(bad, key+"options_interval", t.OptionsInterval, time.Second)
-		}
-		if t.CallerID != "" && !e164.MatchString(t.CallerID) {
-			bad(key+"caller_id", "must be a phone number with + and country code")
 		}
 		if t.FromDomain != "" && !validHost(t.FromDomain) {
 			bad(key+"from_domain", "must be a host name or an IP address")

@@ -50,9 +50,7 @@ type HTTPS struct {
 // SIP is the carriers' signalling.
 type SIP struct {
 	Listen    string `key:"listen" flag:"sip" doc:"address and port for carriers' SIP over UDP and TCP"`
-	TLSListen string `key:"tls_listen" doc:"address and port for carriers' SIP over TLS; empty: off"`
-	Cert      string `key:"cert" doc:"certificate file for SIP over TLS; empty: that of https"`
-	Key       string `key:"key" doc:"private key file for SIP over TLS"`
+	TLSListen string `key:"tls_listen" doc:"address and port for carriers' SIP over TLS, with the certificate of https; empty: off"`
 	Host      string `key:"host" doc:"name or address that carriers reach this node at; empty: the address of the interface towards the carrier"`
 }
 
@@ -76,10 +74,9 @@ type Log struct {
 
 // Devices limits who may connect as a device.
 type Devices struct {
-	Origins        []string      `key:"origins" doc:"web origins whose pages may connect devices, as https://HOST[:PORT] or https://*.DOMAIN; \"*\": any; empty: the node's own"`
-	MaxConnections int           `key:"max_connections" doc:"signalling connections at once; more are refused"`
-	MaxMessage     int           `key:"max_message" doc:"bytes a signalling message may have; a larger one ends the connection"`
-	MaxTokenTTL    time.Duration `key:"max_token_ttl" doc:"longest lifetime of a token that is accepted"`
+	Origins        []string `key:"origins" doc:"web origins whose pages may connect devices, as https://HOST[:PORT] or https://*.DOMAIN; \"*\": any; empty: the node's own"`
+	MaxConnections int      `key:"max_connections" doc:"signalling connections at once; more are refused"`
+	MaxMessage     int      `key:"max_message" doc:"bytes a signalling message may have; a larger one ends the connection"`
 }
 
 // Calls limits calls.
@@ -104,21 +101,29 @@ type Trunk struct {
 	Host            string         `key:"host" doc:"the carrier's SIP host: a name or an address"`
 	Port            int            `key:"port" doc:"the carrier's SIP port; 0: 5060, 5061 with tls"`
 	Transport       string         `key:"transport" doc:"udp, tcp or tls; empty: udp"`
+	TLSName         string         `key:"tls_name" doc:"name in the carrier's certificate; empty: host"`
+	Proxy           string         `key:"proxy" doc:"outbound proxy, HOST or HOST:PORT; empty: the host itself"`
 	Addresses       []netip.Prefix `key:"addresses" doc:"addresses or networks the carrier calls from; empty: what host resolves to"`
+	MediaAddresses  []netip.Prefix `key:"media_addresses" doc:"addresses or networks its audio may come from besides those it names and signals from"`
+	Announce        string         `key:"announce" doc:"name or address this carrier is told to reach us at; empty: sip.host"`
 	Username        string         `key:"username" doc:"name for digest authentication, both ways"`
 	Password        string         `key:"password" secret:"true" doc:"password for digest authentication"`
 	PasswordFile    string         `key:"password_file" doc:"file that holds the password, in place of password"`
+	InboundAuth     bool           `key:"inbound_auth" doc:"ask the carrier to prove the password on its calls, too"`
 	Register        bool           `key:"register" doc:"register with the carrier and keep it up"`
 	RegisterExpires time.Duration  `key:"register_expires" doc:"lifetime asked for in REGISTER; 0: 1h"`
+	RegisterUser    string         `key:"register_user" doc:"user part of the registered address; empty: username"`
+	Registrar       string         `key:"registrar" doc:"domain to register with; empty: from_domain, else host"`
 	Codecs          []string       `key:"codecs" doc:"audio formats to offer, best first: PCMU, PCMA; empty: both"`
 	Require100rel   bool           `key:"require_100rel" doc:"require reliable provisional responses (RFC 3262)"`
 	SessionExpires  time.Duration  `key:"session_expires" doc:"session timer asked for (RFC 4028); 0: 30m"`
-	Account         string         `key:"account" doc:"account that calls from this trunk belong to; empty: the node's"`
 	Countries       []string       `key:"countries" doc:"countries this trunk may be used for; empty: all"`
 	MaxCalls        int            `key:"max_calls" doc:"calls at once on this trunk; 0: no limit of its own"`
 	OptionsInterval time.Duration  `key:"options_interval" doc:"time between OPTIONS checks; 0: 30s"`
 	FromDomain      string         `key:"from_domain" doc:"domain of our From header; empty: the trunk's host"`
-	CallerID        string         `key:"caller_id" doc:"number that calls without a line of their own show, E.164"`
+	Country         string         `key:"country" doc:"country (ISO 3166) that numbers without + from this carrier are read in; empty: the account's"`
+	CallerIDFormat  string         `key:"caller_id_format" doc:"how our number is written: plus (+4930123456), e164 (4930123456) or national (030123456); empty: plus"`
+	NumberFormat    string         `key:"number_format" doc:"how the called number is written: plus, e164 or national; empty: plus"`
 }
 
 // Default is the configuration when nothing is set.
@@ -131,7 +136,7 @@ func Default() Config {
 		Media:   Media{Listen: ":40000", RTPPorts: PortRange{41000, 42999}},
 		Metrics: Metrics{Listen: "127.0.0.1:9464"},
 		Log:     Log{Level: "info", Format: "json"},
-		Devices: Devices{MaxConnections: 20_000, MaxMessage: 64 << 10, MaxTokenTTL: 24 * time.Hour},
+		Devices: Devices{MaxConnections: 20_000, MaxMessage: 64 << 10},
 		Calls: Calls{
 			MaxDuration: 4 * time.Hour, MaxConcurrent: 500,
 			Drain: time.Minute, OfferFor: 30 * time.Second,
