@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/pion/sdp/v3"
 )
 
 // direction is who may send, seen from the side that wrote the description.
@@ -50,21 +48,65 @@ type description struct {
 	direction direction
 }
 
+// section is one media section as it stands, or the lines before the first.
+type section struct {
+	kind, protocol string
+	port           uint64
+	formats        []string
+	connection     string   // the value of its c= line
+	attributes     []string // the values of its a= lines
+}
+
+// sections splits a description. It reads what is needed and skips the rest:
+// carriers send lines that stricter readers refuse, such as T.38's.
+func sections(body []byte) (session section, media []section, err error) {
+	lines := strings.Split(strings.ReplaceAll(string(body), "\r\n", "\n"), "\n")
+	if lines[0] != "v=0" {
+		return section{}, nil, errors.New("SDP does not begin with v=0")
+	}
+	at := &session
+	for _, line := range lines {
+		kind, value, ok := strings.Cut(line, "=")
+		switch {
+		case !ok:
+			if line != "" {
+				return section{}, nil, errors.New("SDP line without a type")
+			}
+		case kind == "m":
+			f := strings.Fields(value)
+			if len(f) < 4 {
+				return section{}, nil, errors.New("SDP media line with too few parts")
+			}
+			port, _, _ := strings.Cut(f[1], "/")
+			n, err := strconv.ParseUint(port, 10, 16)
+			if err != nil {
+				return section{}, nil, fmt.Errorf("SDP port: %w", err)
+			}
+			media = append(media, section{kind: f[0], protocol: f[2], port: n, formats: f[3:]})
+			at = &media[len(media)-1]
+		case kind == "c":
+			at.connection = value
+		case kind == "a":
+			at.attributes = append(at.attributes, value)
+		}
+	}
+	return session, media, nil
+}
+
 // parseSDP reads an offer or an answer. It fails when no audio section over
 // plain RTP is left in it.
 func parseSDP(body []byte) (description, error) {
-	var s sdp.SessionDescription
-	if err := s.Unmarshal(body); err != nil {
-		return description{}, fmt.Errorf("read SDP: %w", err)
+	session, media, err := sections(body)
+	if err != nil {
+		return description{}, err
 	}
 	d := description{index: -1}
-	for i, m := range s.MediaDescriptions {
-		protocol := strings.Join(m.MediaName.Protos, "/")
-		d.sections = append(d.sections, fmt.Sprintf("%s 0 %s %s", m.MediaName.Media, protocol, strings.Join(m.MediaName.Formats, " ")))
-		if d.index >= 0 || m.MediaName.Media != "audio" || protocol != "RTP/AVP" || m.MediaName.Port.Value == 0 {
+	for i, m := range media {
+		d.sections = append(d.sections, fmt.Sprintf("%s 0 %s %s", m.kind, m.protocol, strings.Join(m.formats, " ")))
+		if d.index >= 0 || m.kind != "audio" || m.protocol != "RTP/AVP" || m.port == 0 {
 			continue
 		}
-		if err := d.audioSection(&s, m); err != nil {
+		if err := d.audioSection(session, m); err != nil {
 			return description{}, err
 		}
 		d.index = i
@@ -75,46 +117,40 @@ func parseSDP(body []byte) (description, error) {
 	return d, nil
 }
 
-func (d *description) audioSection(s *sdp.SessionDescription, m *sdp.MediaDescription) error {
-	connection := m.ConnectionInformation
-	if connection == nil {
-		connection = s.ConnectionInformation
+func (d *description) audioSection(session, m section) error {
+	connection := m.connection
+	if connection == "" {
+		connection = session.connection
 	}
-	if connection == nil || connection.Address == nil {
+	f := strings.Fields(connection)
+	if len(f) != 3 || f[0] != "IN" {
 		return errors.New("SDP without a connection address")
 	}
-	address, err := netip.ParseAddr(connection.Address.Address)
+	address, err := netip.ParseAddr(f[2])
 	if err != nil {
 		return fmt.Errorf("SDP connection address: %w", err)
 	}
-	if m.MediaName.Port.Value < 0 || m.MediaName.Port.Value > 65535 {
-		return fmt.Errorf("SDP port %d", m.MediaName.Port.Value)
-	}
-	d.audio = netip.AddrPortFrom(address, uint16(m.MediaName.Port.Value))
+	d.audio = netip.AddrPortFrom(address.WithZone(""), uint16(m.port))
 
-	for _, dir := range []direction{sendOnly, recvOnly, inactive, sendRecv} {
-		if _, ok := m.Attribute(string(dir)); ok {
-			d.direction = dir
-		} else if _, ok := s.Attribute(string(dir)); ok && d.direction == "" {
+	d.direction = sendRecv
+	for _, a := range slices.Concat(session.attributes, m.attributes) { // the section's own come last and win
+		if dir := direction(a); dir == sendRecv || dir == sendOnly || dir == recvOnly || dir == inactive {
 			d.direction = dir
 		}
 	}
-	if d.direction == "" {
-		d.direction = sendRecv
-	}
 	if address.IsUnspecified() { // hold as RFC 2543 had it: nowhere to send to
-		d.direction = recvOnly.answer(d.direction).reverse()
+		d.direction = recvOnly.answer(d.direction)
 	}
 
 	maps := map[string]string{"0": "PCMU/8000", "8": "PCMA/8000"} // static types (RFC 3551, 6)
-	for _, a := range m.Attributes {
-		if a.Key == "rtpmap" {
-			if format, name, ok := strings.Cut(a.Value, " "); ok {
+	for _, a := range m.attributes {
+		if value, ok := strings.CutPrefix(a, "rtpmap:"); ok {
+			if format, name, ok := strings.Cut(value, " "); ok {
 				maps[format] = name
 			}
 		}
 	}
-	for _, format := range m.MediaName.Formats {
+	for _, format := range m.formats {
 		pt, err := strconv.ParseUint(format, 10, 7)
 		if err != nil {
 			continue
