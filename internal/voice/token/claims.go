@@ -29,12 +29,12 @@ func bodyNames(k Kind) []string {
 	return []string{"jti", "iss", "sub", "aud", "exp", "nbf", "iat", "scope"}
 }
 
-// readBody reads a payload. A lenient one keeps what it could read. What the
+// readBody reads a payload with o. A lenient o keeps what it could read. What the
 // scopes of a capability token have wrong is kept for semantics, so that it is
 // not held against a text nobody signed.
-func readBody(data []byte, k Kind, lenient bool) (body, Reason) {
+func readBody(o *object, data []byte, k Kind) (body, Reason) {
 	b := body{kind: k}
-	o := newObject(data, lenient)
+	o.of(data)
 	r := o.all(bodyNames(k), func(name string) Reason {
 		switch name {
 		case "jti":

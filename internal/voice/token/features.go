@@ -90,11 +90,12 @@ func look(text string) glance {
 	header, rest, _ := strings.Cut(text, ".")
 	payload, _, _ := strings.Cut(rest, ".")
 	g.header, g.payload = salvage(header), salvage(payload)
+	o := newObject(true)
 	if len(g.header) > 0 {
-		g.jose, _ = readHeader(g.header, true)
+		g.jose, _ = readHeader(o, g.header)
 	}
 	if g.jose.hasTyp || g.jose.hasCTY || g.jose.alg != "" {
-		g.body, _ = readBody(g.payload, g.jose.kind(), true)
+		g.body, _ = readBody(o, g.payload, g.jose.kind())
 		describe(&g.features, g.jose, &g.body)
 	}
 	return g

@@ -15,10 +15,10 @@ type joseHeader struct {
 
 func headerNames() []string { return []string{"alg", "typ", "cty", "crit", "b64"} }
 
-// readHeader reads a header. A lenient one keeps what it could read.
-func readHeader(data []byte, lenient bool) (joseHeader, Reason) {
+// readHeader reads a header with o. A lenient o keeps what it could read.
+func readHeader(o *object, data []byte) (joseHeader, Reason) {
 	var h joseHeader
-	o := newObject(data, lenient)
+	o.of(data)
 	r := o.all(headerNames(), func(name string) Reason {
 		switch name {
 		case "alg":

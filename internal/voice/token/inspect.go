@@ -38,7 +38,7 @@ func Inspect(text string) Inspection {
 	g := look(text)
 	i := Inspection{Features: g.features, Claims: g.body.claims()}
 	i.Claims.Features = g.features
-	_, _, b, bad := read(text)
+	_, _, b, bad := read(newObject(false), text)
 	if bad.ok() {
 		if r := b.semantics(); r != "" {
 			bad = verdict{r, Payload}

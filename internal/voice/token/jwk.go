@@ -50,7 +50,8 @@ func readJWK(data []byte) (*JWK, Reason) {
 	var keys []rawJWK
 	var single rawJWK
 	set := false
-	o := newObject(data, false)
+	o := newObject(false)
+	o.of(data)
 	r := o.all(append([]string{"keys"}, jwkNames()...), func(name string) Reason {
 		if name != "keys" {
 			return single.member(o, name)

@@ -36,7 +36,7 @@ func (k *JWK) judge(text string) ([]byte, verdict) {
 	if !bad.ok() {
 		return nil, bad
 	}
-	h, r := readHeader(c.header, false)
+	h, r := readHeader(newObject(false), c.header)
 	if r == "" {
 		r = h.plain()
 	}

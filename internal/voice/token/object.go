@@ -18,18 +18,27 @@ import (
 // token that was refused already and calls nothing wrong but broken syntax.
 type object struct {
 	data    []byte
+	buf     bytes.Buffer
 	dec     *jsontext.Decoder
 	lenient bool
 }
 
-func newObject(data []byte, lenient bool) *object {
-	o := &object{data: data, lenient: lenient}
-	if lenient {
-		o.dec = jsontext.NewDecoder(bytes.NewBuffer(data), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	} else {
-		o.dec = jsontext.NewDecoder(bytes.NewBuffer(data))
-	}
+// newObject returns an object without a text yet. It can read one text after
+// another, and belongs to one goroutine at a time.
+func newObject(lenient bool) *object {
+	o := &object{lenient: lenient}
+	o.dec = jsontext.NewDecoder(&o.buf)
 	return o
+}
+
+// of makes o read data from its beginning; of nothing makes it let go of the last.
+func (o *object) of(data []byte) {
+	o.data, o.buf = data, *bytes.NewBuffer(data)
+	if o.lenient {
+		o.dec.Reset(&o.buf, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	} else {
+		o.dec.Reset(&o.buf)
+	}
 }
 
 // all visits the members of the whole text, which must be one object.

@@ -2,6 +2,7 @@ package token
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -10,6 +11,10 @@ type Verifier struct {
 	keys   Keys
 	policy KeyPolicy
 	now    func() time.Time
+
+	// readers keeps *object between tokens: their decoders hold most of what a
+	// verification would allocate.
+	readers sync.Pool
 }
 
 // NewVerifier returns a verifier that asks keys and reads the time from now.
@@ -18,7 +23,10 @@ func NewVerifier(keys Keys, now func() time.Time) *Verifier {
 	if !ok {
 		policy = noPolicy{}
 	}
-	return &Verifier{keys: keys, policy: policy, now: now}
+	return &Verifier{
+		keys: keys, policy: policy, now: now,
+		readers: sync.Pool{New: func() any { return newObject(false) }},
+	}
 }
 
 type noPolicy struct{}
@@ -42,7 +50,10 @@ func (v *Verifier) Verify(ctx context.Context, text string) (Claims, error) {
 }
 
 func (v *Verifier) judge(ctx context.Context, text string) (Claims, verdict) {
-	c, h, b, bad := read(text)
+	o := v.readers.Get().(*object)
+	c, h, b, bad := read(o, text)
+	o.of(nil)
+	v.readers.Put(o)
 	if !bad.ok() {
 		return Claims{}, bad
 	}
@@ -71,13 +82,13 @@ func (v *Verifier) judge(ctx context.Context, text string) (Claims, verdict) {
 	return claims, verdict{}
 }
 
-// read does what can be done without a key, up to where one is needed.
-func read(text string) (compact, joseHeader, body, verdict) {
+// read does with o what can be done without a key, up to where one is needed.
+func read(o *object, text string) (compact, joseHeader, body, verdict) {
 	c, bad := open(text, MaxSize)
 	if !bad.ok() {
 		return compact{}, joseHeader{}, body{}, bad
 	}
-	h, r := readHeader(c.header, false)
+	h, r := readHeader(o, c.header)
 	if r == "" {
 		r = h.device()
 	}
@@ -90,7 +101,7 @@ func read(text string) (compact, joseHeader, body, verdict) {
 	if len(c.signature) == 0 {
 		return compact{}, joseHeader{}, body{}, verdict{ReasonSignatureMissing, Signature}
 	}
-	b, r := readBody(c.payload, h.kind(), false)
+	b, r := readBody(o, c.payload, h.kind())
 	if r == "" {
 		r = b.keyed()
 	}

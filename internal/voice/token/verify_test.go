@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -392,4 +393,31 @@ func TestErrorsSayNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestConcurrent lets good and bad tokens pass one verifier side by side: no
+// token's claims may appear in another's.
+func TestConcurrent(t *testing.T) {
+	v, m := verifier(newRing()), minter()
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for n := range 50 {
+				name := fmt.Sprintf("agent-%d-%d?", g, n)
+				text, err := m.MintAccess(token.AccessGrant{Identity: name, Incoming: true}, clock)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if c, err := v.Verify(context.Background(), text); err != nil || c.Identity != name {
+					t.Errorf("%q came back as %q, %v", name, c.Identity, err)
+				}
+				_, err = v.Verify(context.Background(), text[:len(text)-4]+"AAAA")
+				if r, ok := err.(*token.Refusal); !ok || r.Identity != name || r.Reason != token.ReasonSignatureMismatch { //nolint:errorlint // not wrapped, by contract
+					t.Errorf("%q, forged: %v", name, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
