@@ -1,0 +1,100 @@
+// Drives Chromium for the Go tests: one JSON object a line on stdin, one answer
+// a line on stdout with the same id, in the order in which they are done.
+// Events of pages (console, errors, crashes) come as lines without id.
+import { createInterface } from 'node:readline';
+import { chromium } from 'playwright-core';
+
+const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
+
+let browser;
+const pages = new Map();
+let nextPage = 1;
+
+async function adopt(context, { url, timeout }) {
+  const page = await context.newPage();
+  const id = nextPage++;
+  pages.set(id, page);
+  page.on('console', (m) => say({ page: id, event: 'console', level: m.type(), text: m.text() }));
+  page.on('pageerror', (e) => say({ page: id, event: 'error', text: String(e) }));
+  page.on('crash', () => say({ page: id, event: 'crash', text: '' }));
+  if (timeout) page.setDefaultTimeout(timeout);
+  await page.goto(url, { waitUntil: 'load' });
+  return id;
+}
+
+const ops = {
+  async launch({ executable, args, headless }) {
+    browser = await chromium.launch({ executablePath: executable, args, headless });
+    return browser.version();
+  },
+  async open(o) {
+    const context = await browser.newContext({ ignoreHTTPSErrors: true, ...o.context });
+    return adopt(context, o);
+  },
+  async another(o) {
+    return adopt(pages.get(o.page).context(), o);
+  },
+  // Any method of a Playwright page: click, fill, waitForSelector, setViewportSize…
+  async do({ page, method, args }) {
+    const result = await pages.get(page)[method](...(args ?? []));
+    return ['string', 'number', 'boolean'].includes(typeof result) ? result : null;
+  },
+  // Any method of the locator of a selector: click, textContent, isVisible…
+  async locate({ page, selector, method, args }) {
+    const result = await pages.get(page).locator(selector)[method](...(args ?? []));
+    return result === undefined || typeof result === 'object' && !Array.isArray(result) ? null : result;
+  },
+  // An expression, or the body of an async function if it holds a return.
+  async eval({ page, js, arg }) {
+    const body = /\breturn\b/.test(js) ? js : `return (${js})`;
+    const value = await pages.get(page).evaluate(
+      ([b, a]) => new (Object.getPrototypeOf(async function () {}).constructor)('arg', b)(a),
+      [body, arg ?? null],
+    );
+    return value ?? null;
+  },
+  async until({ page, js, arg, timeout }) {
+    await pages.get(page).waitForFunction(
+      ([b, a]) => new Function('arg', `return (${b})`)(a), [js, arg ?? null], { timeout, polling: 20 });
+    return null;
+  },
+  async screenshot({ page, path, full }) {
+    await pages.get(page).screenshot({ path, fullPage: full });
+    return null;
+  },
+  async press({ page, key }) {
+    await pages.get(page).keyboard.press(key);
+    return null;
+  },
+  async offline({ page, on }) {
+    await pages.get(page).context().setOffline(on);
+    return null;
+  },
+  async close({ page }) {
+    const p = pages.get(page);
+    pages.delete(page);
+    const context = p.context();
+    await p.close({ runBeforeUnload: false });
+    if (context.pages().length === 0) await context.close();
+    return null;
+  },
+  async quit() {
+    await browser?.close();
+    return null;
+  },
+};
+
+const lines = createInterface({ input: process.stdin });
+lines.on('line', async (line) => {
+  const { id, op, ...o } = JSON.parse(line);
+  try {
+    say({ id, value: await ops[op](o) });
+  } catch (e) {
+    say({ id, error: String(e?.message ?? e) });
+  }
+  if (op === 'quit') process.exit(0);
+});
+lines.on('close', async () => {
+  await browser?.close();
+  process.exit(0);
+});
