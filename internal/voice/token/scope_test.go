@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestScopesOfTheLibraries reads what each official library writes for the same
-// grant; the spellings are from their sources.
+// TestScopesOfTheLibraries reads scopes as the official libraries spell them:
+// Node, Python and Ruby after their sources, C# after its unit test, PHP and Java
+// after their languages' own query escaping. Only Node's was also run (testdata/twilio).
 func TestScopesOfTheLibraries(t *testing.T) {
 	for name, c := range map[string]struct {
 		claim string
