@@ -93,8 +93,10 @@ func checkSockets(c *Config, bad report) {
 	}
 	tcp := map[string]string{}
 	for _, l := range []struct{ key, address string }{
-		{"https.listen", c.HTTPS.Listen}, {"sip.listen", c.SIP.Listen},
-		{"sip.tls_listen", c.SIP.TLSListen}, {"metrics.listen", c.Metrics.Listen},
+		{"https.listen", c.HTTPS.Listen},
+		{"sip.listen", c.SIP.Listen},
+		{"sip.tls_listen", c.SIP.TLSListen},
+		{"metrics.listen", c.Metrics.Listen},
 	} {
 		_, port, err := net.SplitHostPort(l.address)
 		if err != nil || port == "0" {

@@ -127,6 +127,7 @@ func load(dir string) (*Authority, error) {
 // broken is an error that must not look like a missing authority: making a new
 // one silently would take away the trust that browsers have in the old one.
 func broken(dir string, err error) error {
+	//nolint:errorlint // hiding that a file is missing is the point
 	return fmt.Errorf("local authority in %s cannot be used: %v; move the directory away to begin with a new one, then trust that", dir, err)
 }
 
