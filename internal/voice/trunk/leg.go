@@ -1,0 +1,494 @@
+package trunk
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+
+	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/switchboard"
+	"dialtone/internal/voice/trunk/audio"
+	"dialtone/internal/voice/trunk/sdp"
+	"dialtone/internal/voice/trunk/transaction"
+)
+
+// leg is one party behind a carrier. All fields below queue belong to it.
+type leg struct {
+	s        *Server
+	id       call.LegID
+	log      *slog.Logger
+	session  *audio.Session
+	endpoint *media.Endpoint
+	queue    *serial
+
+	carrier *carrier     // whose place the leg takes, nil for none
+	codecs  []call.Codec // what we offer and take, most wanted first
+	report  switchboard.Reporter
+	in      *incoming // how the call came, nil for a dialled leg
+	out     *outgoing // how the call is made, nil for an offered leg
+	dialog  *dialog   // nil until a dialled leg has one
+	up      bool      // answered: both sides have said yes
+	over    bool      // Down is reported
+	mute    bool      // the audio is closed
+	closed  bool      // everything is released
+	keys    []string  // under which the server finds it
+
+	local     sdp.Local
+	said      []byte       // our latest description
+	offered   []call.Codec // in it, when it was an offer
+	farHeld   bool
+	silent    alarm // the audio is away
+	refresh   sessionTimer
+	reinvite  *transaction.Server // of the far end, 2xx not yet acknowledged
+	repeat    repetition          // of a 2xx
+	lateOffer bool                // the ACK of the 2xx brings the answer
+	asking    bool                // a re-INVITE or UPDATE with offer of ours is out
+}
+
+// newLeg opens the leg's audio.
+func (s *Server) newLeg(id call.LegID) (*leg, error) {
+	l := &leg{s: s, id: id, log: s.log.With("leg", string(id)), queue: &serial{crew: s.crew}}
+	bind := s.o.Config.RTPBind
+	if !bind.IsValid() {
+		for _, c := range s.o.UDP {
+			if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil {
+				bind = a.Addr()
+				break
+			}
+		}
+	}
+	var err error
+	l.session, err = audio.Open(audio.Options{
+		Listen: s.o.ListenPacket, Bind: bind, Low: s.o.Config.RTPLow, High: s.o.Config.RTPHigh,
+		Stranger: s.metrics.rtpStrangers.Inc,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	s.sockets += 2
+	s.mu.Unlock()
+	l.endpoint = media.NewEndpoint(l.session, media.Hooks{
+		Digit: func(d byte, relayed bool) { l.queue.do(func() { l.tell(call.Dialled{Digit: d, Relayed: relayed}) }) },
+		Heard: func() { l.queue.do(func() { l.tell(call.Heard{}) }) },
+		Lost:  func(on bool) { l.queue.do(func() { l.away(on) }) },
+	})
+	l.local = sdp.Local{Port: l.session.Port(), Session: rand.Uint64() >> 2, Version: 1}
+	return l, nil
+}
+
+// Endpoint implements switchboard.Leg.
+func (l *leg) Endpoint() *media.Endpoint { return l.endpoint }
+
+// End implements switchboard.Leg.
+func (l *leg) End(cause call.EndCause) { l.queue.do(func() { l.end(cause) }) }
+
+// Ringing implements switchboard.Leg.
+func (l *leg) Ringing(early bool, codecs []call.Codec) {
+	l.queue.do(func() {
+		if l.in != nil && !l.over {
+			l.ringing(early, codecs)
+		}
+	})
+}
+
+// Answer implements switchboard.Leg.
+func (l *leg) Answer(codecs []call.Codec) {
+	l.queue.do(func() {
+		if l.in != nil && !l.over {
+			l.answer(codecs)
+		}
+	})
+}
+
+// tell passes a report on while the leg lives.
+func (l *leg) tell(r call.Report) {
+	if !l.over && l.report != nil {
+		l.report(r)
+	}
+}
+
+// away takes note that the far end's audio stopped, or came back. A leg that the
+// far end holds, or that lost its audio before an answer, waits.
+func (l *leg) away(on bool) {
+	if l.over {
+		return
+	}
+	if !on {
+		l.silent.stop()
+	} else if l.up {
+		l.silent.set(l.queue, l.s.o.Config.MediaTimeout, func() { l.end(call.MediaLost) })
+	}
+	l.tell(call.Away{On: on})
+}
+
+// down reports the end of the leg, once.
+func (l *leg) down(cause call.EndCause, status int) {
+	if l.over {
+		return
+	}
+	l.tell(call.Down{Cause: cause, Status: status})
+	l.over = true
+	l.silent.stop()
+	l.refresh.stop()
+	l.log.Info("carrier leg ended", "cause", string(cause), "status", status)
+}
+
+// end ends the leg from our side in whatever state it is.
+func (l *leg) end(cause call.EndCause) {
+	if l.over {
+		return
+	}
+	l.down(cause, 0)
+	switch {
+	case l.out != nil && !l.up:
+		l.out.giveUp()
+	case l.in != nil && !l.up:
+		l.in.refuse(StatusOf(cause))
+	case l.repeat.pending() && l.reinvite == nil:
+		// A BYE may not overtake the ACK of the 2xx (RFC 3261 15).
+		l.in.byeCause = cause
+		l.quiet()
+	default:
+		l.bye(cause)
+	}
+}
+
+// bye ends the dialog; the leg is released when the far end has answered.
+func (l *leg) bye(cause call.EndCause) {
+	l.repeat.stop()
+	l.send(sip.BYE, func(req *sip.Request) { req.AppendHeader(reason(cause)) }, func(*sip.Response, error) { l.release() })
+	l.quiet()
+}
+
+// quiet stops the audio at once; the dialog may need some time more.
+func (l *leg) quiet() {
+	if l.mute {
+		return
+	}
+	l.mute = true
+	l.endpoint.Close()
+	l.session.Close()
+	l.s.mu.Lock()
+	defer l.s.mu.Unlock()
+	l.s.sockets -= 2
+}
+
+// release forgets the leg. Whatever is left of it are transactions that wait for
+// repetitions.
+func (l *leg) release() {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	l.down(call.Failed, 0) // a leg never goes without a word
+	l.repeat.stop()
+	l.refresh.stop()
+	l.silent.stop()
+	if l.in != nil {
+		l.in.stop()
+	}
+	if l.out != nil {
+		l.out.stop()
+	}
+	l.quiet()
+	l.s.dropLeg(l, l.keys...)
+	if l.carrier != nil {
+		l.carrier.leave()
+		l.carrier = nil
+	}
+}
+
+// send sends a request within the dialog and answers a challenge once. done gets
+// the final response or the error, on the leg's serial.
+func (l *leg) send(method sip.RequestMethod, fill func(*sip.Request), done func(*sip.Response, error)) {
+	l.sendIn(l.dialog, method, fill, nil, done)
+}
+
+func (l *leg) sendIn(d *dialog, method sip.RequestMethod, fill func(*sip.Request), auth sip.Header, done func(*sip.Response, error)) {
+	d.seq++
+	req, hop := d.request(method, d.seq)
+	if method == sip.INVITE || method == sip.UPDATE {
+		req.AppendHeader(l.s.contact(d.carrier, hop))
+		req.AppendHeader(sip.NewHeader("Allow", allowed))
+		req.AppendHeader(sip.NewHeader("Supported", supported))
+	}
+	req.AppendHeader(sip.NewHeader("User-Agent", l.s.o.UserAgent))
+	if fill != nil {
+		fill(req)
+	}
+	if auth != nil {
+		req.AppendHeader(auth)
+	}
+	if req.Body() == nil {
+		req.SetBody(nil)
+	}
+	l.s.layer.Send(req, hop, func(res *sip.Response, err error) {
+		if res != nil && res.IsProvisional() {
+			return
+		}
+		l.queue.do(func() {
+			if c := d.carrier; res != nil && transaction.Challenged(res) && auth == nil && c.Username != "" {
+				again := d.preview(method)
+				if fill != nil {
+					fill(again)
+				}
+				if h, err := credentials(again, res, c.Username, c.Password); err == nil {
+					l.sendIn(d, method, fill, h, done)
+					return
+				}
+			}
+			done(res, err)
+		})
+	})
+}
+
+// preview is the request that comes next, as far as credentials depend on it.
+func (d *dialog) preview(method sip.RequestMethod) *sip.Request {
+	req, _ := d.request(method, d.seq+1)
+	return req
+}
+
+// inDialog handles a request within the leg's dialog.
+func (l *leg) inDialog(tx *transaction.Server) {
+	req := tx.Request
+	d := l.dialogFor(req)
+	if d == nil || l.closed {
+		tx.Answer(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	// RFC 3261 12.2.2: an older CSeq is out of order.
+	if req.CSeq().SeqNo < d.remoteSeq {
+		tx.Answer(sip.StatusInternalServerError, "")
+		return
+	}
+	d.remoteSeq = req.CSeq().SeqNo
+	if unknown := unknownOptions(req); unknown != "" && req.Method != sip.BYE {
+		badExtension(tx, unknown)
+		return
+	}
+	switch req.Method {
+	case sip.BYE:
+		l.byed(tx)
+	case sip.INVITE:
+		l.reinvited(tx)
+	case sip.UPDATE:
+		l.updated(tx)
+	case sip.PRACK:
+		l.pracked(tx)
+	case sip.INFO:
+		l.informed(tx)
+	case sip.OPTIONS:
+		l.s.options(tx)
+	case sip.CANCEL:
+		tx.Answer(sip.StatusCallTransactionDoesNotExists, "")
+	default:
+		l.s.unsupported(tx)
+	}
+}
+
+// dialogFor returns the dialog that a request belongs to: the leg's, or one of
+// the early dialogs of a call that we make.
+func (l *leg) dialogFor(req *sip.Request) *dialog {
+	tag, _ := req.From().Params.Get("tag")
+	if l.dialog != nil && l.dialog.remoteTag == tag {
+		return l.dialog
+	}
+	if l.out != nil {
+		return l.out.early(tag)
+	}
+	return nil
+}
+
+// byed: the far end hung up.
+func (l *leg) byed(tx *transaction.Server) {
+	tx.Answer(sip.StatusOK, "")
+	switch {
+	case l.in != nil && !l.up:
+		// RFC 3261 15: a caller may end an early dialog so.
+		l.in.refuse(sip.StatusRequestTerminated)
+		l.down(call.Cancelled, 0)
+	case l.out != nil && !l.up:
+		return // of one fork; its INVITE's answer follows
+	default:
+		l.down(call.Completed, 0)
+		l.repeat.stop()
+	}
+	l.release()
+}
+
+// allow lists where the far end's audio may come from besides where it says.
+func (d *dialog) allow() []netip.Prefix {
+	signal := d.hop.Addr.Addr()
+	list := slices.Clone(d.carrier.MediaSources)
+	return append(list, netip.PrefixFrom(signal, signal.BitLen()))
+}
+
+// agree makes a negotiated format the session's.
+func (l *leg) agree(d *dialog, f media.Format, m sdp.Media) {
+	addr := netip.AddrPort{}
+	if m.Addr.IsValid() {
+		addr = netip.AddrPortFrom(m.Addr, uint16(m.Port))
+	}
+	l.session.Agree(audio.Far{
+		Addr: addr, RTCP: uint16(m.RTCP), Allowed: d.allow(), Format: f, DTMF: sdp.DTMFType,
+	})
+	if held := m.Held(); held != l.farHeld {
+		l.farHeld = held
+		if l.up {
+			l.tell(call.FarHold{On: held})
+		}
+	}
+}
+
+// describe writes an offer of ours.
+func (l *leg) describe(codecs []call.Codec, d sdp.Direction) []byte {
+	l.offered = codecs
+	return l.say(func() []byte { return l.local.Offer(codecs, d) })
+}
+
+// say gives a description of ours a new version when it differs from the last.
+func (l *leg) say(write func() []byte) []byte {
+	body := write()
+	if l.said != nil && string(body) != string(l.said) {
+		l.local.Version++
+		body = write()
+	}
+	l.said = body
+	return body
+}
+
+// reply answers an offer: agrees on a format and returns our description. The
+// wanted codecs come first, those that we can also speak follow.
+func (l *leg) reply(d *dialog, body []byte, wanted []call.Codec) ([]byte, error) {
+	far, err := sdp.Parse(body)
+	if err != nil {
+		return nil, err
+	}
+	f, m, err := sdp.Choose(far, l.preference(wanted))
+	if err != nil {
+		return nil, err
+	}
+	l.agree(d, f, m)
+	dir := m.Direction.Mirror()
+	if m.Held() && dir == sdp.SendRecv {
+		dir = sdp.RecvOnly // the 0.0.0.0 of RFC 2543
+	}
+	return l.say(func() []byte { return l.local.Answer(far, f, dir) }), nil
+}
+
+// preference puts the wanted codecs that we speak before the others.
+func (l *leg) preference(wanted []call.Codec) []call.Codec {
+	var list []call.Codec
+	for _, c := range append(slices.Clone(wanted), l.codecs...) {
+		if slices.Contains(l.codecs, c) && !slices.Contains(list, c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// takeAnswer agrees on what the far end answered to our offer.
+func (l *leg) takeAnswer(d *dialog, body []byte) error {
+	far, err := sdp.Parse(body)
+	if err != nil {
+		return err
+	}
+	f, m, err := sdp.Accept(far, l.offered)
+	if err != nil {
+		return err
+	}
+	l.agree(d, f, m)
+	return nil
+}
+
+// withSDP puts a description into a message.
+func withSDP(msg sip.Message, body []byte) {
+	t := sip.ContentTypeHeader("application/sdp")
+	msg.AppendHeader(&t)
+	msg.SetBody(body)
+}
+
+// ack takes the ACK of a 2xx that we sent.
+func (l *leg) ack(req *sip.Request) {
+	if l.closed || !l.repeat.pending() || req.CSeq().SeqNo != l.repeat.seq {
+		return
+	}
+	l.repeat.stop()
+	late := l.lateOffer
+	l.lateOffer = false
+	if l.reinvite != nil {
+		l.reinvite = nil
+		if late {
+			if body := descriptionOf(req); body != nil {
+				if err := l.takeAnswer(l.dialog, body); err != nil {
+					l.log.Info("answer in ACK not understood; audio stays as it was", "error", err)
+				}
+			}
+		}
+		return
+	}
+	l.in.acknowledged(req, late)
+}
+
+// repetition sends a 2xx again until its ACK comes (RFC 3261 13.3.1.4).
+type repetition struct {
+	tx    *transaction.Server
+	seq   uint32
+	wait  time.Duration
+	timer alarm
+	limit alarm
+}
+
+func (r *repetition) pending() bool { return r.tx != nil }
+
+func (r *repetition) start(l *leg, tx *transaction.Server, gone func()) {
+	r.stop()
+	r.tx, r.seq, r.wait = tx, tx.Request.CSeq().SeqNo, l.s.timers.T1
+	r.limit.set(l.queue, 64*l.s.timers.T1, gone)
+	r.schedule(l)
+}
+
+func (r *repetition) schedule(l *leg) {
+	r.timer.set(l.queue, r.wait, func() {
+		r.tx.Repeat()
+		r.wait = min(2*r.wait, l.s.timers.T2)
+		r.schedule(l)
+	})
+}
+
+func (r *repetition) stop() {
+	r.tx = nil
+	r.timer.stop()
+	r.limit.stop()
+}
+
+// descriptionOf returns the SDP of a message, also when it is one part of
+// several (SIP-I carriers), nil without.
+func descriptionOf(msg interface {
+	Body() []byte
+	ContentType() *sip.ContentTypeHeader
+},
+) []byte {
+	if len(msg.Body()) == 0 {
+		return nil
+	}
+	kind := "application/sdp"
+	if t := msg.ContentType(); t != nil {
+		kind = string(*t)
+	}
+	media, _, _ := strings.Cut(kind, ";")
+	switch media = strings.ToLower(strings.TrimSpace(media)); {
+	case media == "application/sdp":
+		return msg.Body()
+	case strings.HasPrefix(media, "multipart/"):
+		return sdpPart(kind, msg.Body())
+	}
+	return nil
+}

@@ -1,0 +1,525 @@
+// Package trunk holds the carrier legs: SIP to and from the carriers that the
+// operator configured, and the RTP of their calls.
+//
+// A Server owns the SIP sockets. It offers carriers' calls to an Exchange and
+// makes calls as a switchboard.Dialer, over the first trunk that takes them.
+// Whoever is not a configured carrier gets no answer at all.
+//
+// A Server and its legs are safe for concurrent use; their methods return at
+// once. Everything that a leg knows belongs to its own serial (see serial.go):
+// messages, timers and the switchboard's wishes are handled one after the other.
+package trunk
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dialtone/internal/event"
+	"dialtone/internal/fault"
+	"dialtone/internal/health"
+	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/switchboard"
+	"dialtone/internal/voice/trunk/transaction"
+)
+
+// Timers are RFC 3261's; zero fields take its values.
+type Timers = transaction.Timers
+
+// Options is what a Server needs. Nil fields among the last group have defaults.
+type Options struct {
+	Config    Config
+	UDP       []net.PacketConn // closed when Run ends
+	TCP       []net.Listener
+	TLS       []net.Listener // plain listeners; TLSConfig is put over them
+	TLSConfig *tls.Config    // our certificate, and the roots for carriers'; required with TLS
+
+	Exchange switchboard.Exchange
+	Events   event.Sink
+	Health   *health.Board
+	Metrics  prometheus.Registerer
+	Log      *slog.Logger
+
+	Timers       Timers
+	Resolver     Resolver                                              // nil: net.DefaultResolver
+	ListenPacket func(network, address string) (net.PacketConn, error) // of RTP; nil: net.ListenPacket
+	UserAgent    string                                                // "": "Dialtone"
+}
+
+const (
+	defaultTryFor       = 4 * time.Second
+	defaultRing         = time.Minute
+	defaultMediaTimeout = time.Minute
+	partingTime         = 3 * time.Second // for BYEs and their answers when the node stops
+)
+
+// Server is the node's end of all trunks.
+type Server struct {
+	o        Options
+	log      *slog.Logger
+	timers   Timers
+	carriers []*carrier
+	layer    *transaction.Layer
+	crew     *crew
+	metrics  *metrics
+	guard    guard
+
+	mu       sync.Mutex
+	draining bool
+	stopped  bool
+	legs     map[string]*leg // by dialogKey
+	locals   map[netip.Addr]netip.Addr
+	sockets  int
+}
+
+// New checks the configuration and returns a Server; it serves when Run is called.
+func New(o Options) (*Server, error) {
+	if err := o.Config.Validate(); err != nil {
+		return nil, fmt.Errorf("trunk: %w", err)
+	}
+	if len(o.TLS) > 0 && (o.TLSConfig == nil || len(o.TLSConfig.Certificates) == 0 && o.TLSConfig.GetCertificate == nil) {
+		return nil, fmt.Errorf("trunk: SIP over TLS needs a certificate")
+	}
+	if o.Events == nil {
+		o.Events = event.Discard
+	}
+	if o.Health == nil {
+		o.Health = health.NewBoard()
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Resolver == nil {
+		o.Resolver = net.DefaultResolver
+	}
+	if o.UserAgent == "" {
+		o.UserAgent = "Dialtone"
+	}
+	if o.Config.TryFor == 0 {
+		o.Config.TryFor = defaultTryFor
+	}
+	if o.Config.MediaTimeout == 0 {
+		o.Config.MediaTimeout = defaultMediaTimeout
+	}
+	s := &Server{
+		o: o, log: o.Log, timers: o.Timers.Whole(), crew: newCrew(), guard: guard{secret: []byte(rand.Text())},
+		legs: map[string]*leg{}, locals: map[netip.Addr]netip.Addr{},
+	}
+	for _, t := range o.Config.Trunks {
+		s.carriers = append(s.carriers, newCarrier(t.withDefaults(o.Config)))
+	}
+	s.layer = transaction.New(transaction.Options{
+		UDP: o.UDP, TCP: o.TCP, TLS: o.TLS, TLSConfig: o.TLSConfig, Timers: o.Timers, Handler: (*handler)(s), Log: o.Log,
+	})
+	s.metrics = newMetrics(s, o.Metrics)
+	return s, nil
+}
+
+// Run serves until ctx is done. Then it refuses new calls, ends every leg with
+// BYE, CANCEL or a final response, takes its registrations back, and returns
+// when nothing of it runs any more and all sockets are closed.
+func (s *Server) Run(ctx context.Context) error {
+	layer, stopLayer := context.WithCancel(context.Background())
+	defer stopLayer()
+	var serving sync.WaitGroup
+	serving.Go(func() { s.layer.Run(layer) })
+
+	var keepers sync.WaitGroup
+	for _, c := range s.carriers {
+		keepers.Go(func() { s.keep(ctx, c) })
+	}
+	<-ctx.Done()
+	s.Drain()
+	deadline := time.Now().Add(partingTime)
+	s.endAll()
+	keepers.Wait() // they take the registrations back
+	s.awaitLegs(deadline)
+	s.mu.Lock()
+	s.stopped = true
+	s.mu.Unlock()
+	stopLayer()
+	serving.Wait()
+	s.releaseAll()
+	s.crew.wait()
+	return nil
+}
+
+// Drain refuses new calls in both directions from now on: carriers get 503 with
+// Retry-After, Dial a fault.Unavailable. Live calls go on.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+}
+
+// Counts is what a Server holds right now.
+type Counts struct {
+	Dialogs      int // legs whose SIP dialog or transaction of an INVITE still lives
+	Sockets      int // RTP and RTCP sockets
+	Transactions int // they outlive their dialogs by up to 64 T1
+	Connections  int // TCP and TLS
+}
+
+// Open counts what the Server holds, for tests of leaks and for metrics.
+func (s *Server) Open() Counts {
+	tx, conns := s.layer.Open()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen := map[*leg]bool{}
+	for _, l := range s.legs {
+		seen[l] = true
+	}
+	return Counts{Dialogs: len(seen), Sockets: s.sockets, Transactions: tx, Connections: conns}
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+func (s *Server) allLegs() map[*leg]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := map[*leg]bool{}
+	for _, l := range s.legs {
+		all[l] = true
+	}
+	return all
+}
+
+func (s *Server) endAll() {
+	for l := range s.allLegs() {
+		l.End(call.Shutdown)
+	}
+}
+
+// awaitLegs returns when every dialog is over or the time is up.
+func (s *Server) awaitLegs(deadline time.Time) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(s.allLegs()) > 0 && time.Now().Before(deadline) {
+		<-tick.C
+	}
+}
+
+func (s *Server) releaseAll() {
+	for l := range s.allLegs() {
+		l.queue.do(l.release)
+	}
+}
+
+func dialogKey(callID, localTag string) string { return callID + "|" + localTag }
+
+func (s *Server) addLeg(key string, l *leg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.legs[key] = l
+}
+
+func (s *Server) dropLeg(l *leg, keys ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range keys {
+		if s.legs[k] == l {
+			delete(s.legs, k)
+		}
+	}
+}
+
+// legOf finds the leg that a request within a dialog belongs to.
+func (s *Server) legOf(req *sip.Request) *leg {
+	if req.To() == nil || req.CallID() == nil {
+		return nil
+	}
+	tag, ok := req.To().Params.Get("tag")
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.legs[dialogKey(string(*req.CallID()), tag)]
+}
+
+// carrierAt returns the carrier that calls from the address: of several the one
+// whose port it is, else the first.
+func (s *Server) carrierAt(from netip.AddrPort) *carrier {
+	var first *carrier
+	for _, c := range s.carriers {
+		if !c.knows(from.Addr()) {
+			continue
+		}
+		if c.signalsFrom(from) {
+			return c
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	return first
+}
+
+// localTo returns our address as the remote sees it where no NAT is between.
+func (s *Server) localTo(remote netip.Addr) netip.Addr {
+	for _, c := range s.o.UDP {
+		if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil && !a.Addr().IsUnspecified() {
+			return a.Addr().Unmap()
+		}
+	}
+	s.mu.Lock()
+	local, ok := s.locals[remote]
+	s.mu.Unlock()
+	if ok {
+		return local
+	}
+	// Connecting a UDP socket sends nothing; it asks the routing table.
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(remote, 9)))
+	if err != nil {
+		return netip.IPv4Unspecified()
+	}
+	defer conn.Close()
+	a, _ := netip.ParseAddrPort(conn.LocalAddr().String())
+	local = a.Addr().Unmap()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.locals) > 1000 {
+		clear(s.locals)
+	}
+	s.locals[remote] = local
+	return local
+}
+
+// announced returns the host and port that the remote is to reach us at.
+func (s *Server) announced(c *carrier, network string, remote netip.Addr) (string, int) {
+	host := s.o.Config.Announce
+	if c != nil {
+		host = c.Announce
+	}
+	if host == "" {
+		host = s.localTo(remote).String()
+	}
+	return strings.Trim(host, "[]"), s.port(network)
+}
+
+func (s *Server) port(network string) int {
+	var addr net.Addr
+	switch {
+	case network == transaction.UDP && len(s.o.UDP) > 0:
+		addr = s.o.UDP[0].LocalAddr()
+	case network == transaction.TCP && len(s.o.TCP) > 0:
+		addr = s.o.TCP[0].Addr()
+	case network == transaction.TLS && len(s.o.TLS) > 0:
+		addr = s.o.TLS[0].Addr()
+	default:
+		return defaultPort(network)
+	}
+	a, err := netip.ParseAddrPort(addr.String())
+	if err != nil {
+		return defaultPort(network)
+	}
+	return int(a.Port())
+}
+
+// contact is where the carrier sends requests within a dialog.
+func (s *Server) contact(c *carrier, hop transaction.Hop) *sip.ContactHeader {
+	host, port := s.announced(c, hop.Network, hop.Addr.Addr())
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	u := sip.Uri{Scheme: "sip", User: c.contactUser(), Host: host, Port: port}
+	if hop.Network != transaction.UDP {
+		u.UriParams.Add("transport", hop.Network)
+	}
+	return &sip.ContactHeader{Address: u}
+}
+
+// mediaAddr is the address in our descriptions.
+func (s *Server) mediaAddr(c *carrier, remote netip.Addr) netip.Addr {
+	if c.AnnounceRTP.IsValid() {
+		return c.AnnounceRTP
+	}
+	if a, err := netip.ParseAddr(strings.Trim(c.Announce, "[]")); err == nil {
+		return a
+	}
+	if b := s.o.Config.RTPBind; b.IsValid() && !b.IsUnspecified() {
+		return b
+	}
+	return s.localTo(remote)
+}
+
+// handler is the Server as its transaction layer sees it.
+type handler Server
+
+func (h *handler) server() *Server { return (*Server)(h) }
+
+// Known implements transaction.Handler.
+func (h *handler) Known(addr netip.Addr) bool {
+	for _, c := range h.carriers {
+		if c.knows(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Admit implements transaction.Handler. A request within a dialog of ours may
+// come from anywhere: nobody guesses our tag, and carriers' inner hosts are many.
+func (h *handler) Admit(req *sip.Request, from transaction.Hop) bool {
+	return h.Known(from.Addr.Addr()) || h.server().legOf(req) != nil
+}
+
+// SentBy implements transaction.Handler.
+func (h *handler) SentBy(network string, remote netip.Addr) (string, int) {
+	s := h.server()
+	return s.announced(s.carrierAt(netip.AddrPortFrom(remote, 0)), network, remote)
+}
+
+// Dropped implements transaction.Handler.
+func (h *handler) Dropped(why string, from transaction.Hop) {
+	h.metrics.dropped.WithLabelValues(why, from.Network).Inc()
+}
+
+// Ack implements transaction.Handler.
+func (h *handler) Ack(req *sip.Request, _ transaction.Hop) {
+	if l := h.server().legOf(req); l != nil {
+		l.queue.do(func() { l.ack(req) })
+	}
+}
+
+// Request implements transaction.Handler.
+func (h *handler) Request(tx *transaction.Server) {
+	s := h.server()
+	req := tx.Request
+	if l := s.legOf(req); l != nil {
+		if req.IsInvite() {
+			tx.Answer(sip.StatusTrying, "")
+		}
+		l.queue.do(func() { l.inDialog(tx) })
+		return
+	}
+	if _, within := req.To().Params.Get("tag"); within {
+		tx.Answer(sip.StatusCallTransactionDoesNotExists, "")
+		return
+	}
+	switch req.Method {
+	case sip.INVITE:
+		s.invited(tx)
+	case sip.OPTIONS:
+		s.options(tx)
+	case sip.CANCEL:
+		tx.Answer(sip.StatusCallTransactionDoesNotExists, newTag())
+	case sip.BYE, sip.PRACK, sip.UPDATE, sip.INFO:
+		tx.Answer(sip.StatusCallTransactionDoesNotExists, newTag())
+	default:
+		s.unsupported(tx)
+	}
+}
+
+const (
+	allowed   = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
+	supported = "100rel, timer"
+)
+
+// unsupported answers methods that we know but do not offer with 405, others
+// with 501 (RFC 3261 8.2.1, 21.5.2).
+func (s *Server) unsupported(tx *transaction.Server) {
+	status := sip.StatusNotImplemented
+	switch tx.Request.Method {
+	case sip.REGISTER, sip.SUBSCRIBE, sip.NOTIFY, sip.PUBLISH, sip.MESSAGE, sip.REFER:
+		status = sip.StatusMethodNotAllowed
+	}
+	res := transaction.NewResponse(tx.Request, status, newTag())
+	res.AppendHeader(sip.NewHeader("Allow", allowed))
+	tx.Respond(res)
+}
+
+// options answers a carrier's keep-alive; while the node drains it says so.
+func (s *Server) options(tx *transaction.Server) {
+	status := sip.StatusOK
+	if s.isDraining() {
+		status = sip.StatusServiceUnavailable
+	}
+	if unknown := unknownOptions(tx.Request); unknown != "" {
+		badExtension(tx, unknown)
+		return
+	}
+	if scheme := tx.Request.Recipient.Scheme; scheme != "sip" && scheme != "sips" && scheme != "tel" {
+		tx.Answer(416, newTag())
+		return
+	}
+	res := transaction.NewResponse(tx.Request, status, newTag())
+	res.AppendHeader(sip.NewHeader("Allow", allowed))
+	res.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
+	res.AppendHeader(sip.NewHeader("Supported", supported))
+	tx.Respond(res)
+}
+
+// unknownOptions returns the option tags that a request requires and we lack.
+func unknownOptions(req *sip.Request) string {
+	var unknown []string
+	for _, tag := range tokens(req, "require") {
+		if tag != "100rel" && tag != "timer" {
+			unknown = append(unknown, tag)
+		}
+	}
+	return strings.Join(unknown, ", ")
+}
+
+func badExtension(tx *transaction.Server, unknown string) {
+	res := transaction.NewResponse(tx.Request, sip.StatusBadExtension, newTag())
+	res.AppendHeader(sip.NewHeader("Unsupported", unknown))
+	tx.Respond(res)
+}
+
+// tokens returns the comma-separated tokens of all headers of a name.
+func tokens(msg sip.Message, name string) []string {
+	var list []string
+	for _, h := range msg.GetHeaders(name) {
+		for t := range strings.SplitSeq(h.Value(), ",") {
+			if t = strings.TrimSpace(t); t != "" {
+				list = append(list, t)
+			}
+		}
+	}
+	return list
+}
+
+func has(msg sip.Message, header, token string) bool {
+	for _, t := range tokens(msg, header) {
+		if strings.EqualFold(t, token) {
+			return true
+		}
+	}
+	return false
+}
+
+var _ switchboard.Dialer = (*Server)(nil)
+
+// refusal maps why the Exchange refused a call to a status.
+func refusal(err error) int {
+	switch fault.KindOf(err) {
+	case fault.TooMany, fault.Unavailable, fault.Conflict:
+		return sip.StatusServiceUnavailable
+	case fault.NotFound:
+		return sip.StatusNotFound
+	case fault.Forbidden, fault.Unauthenticated:
+		return sip.StatusForbidden
+	case fault.Invalid:
+		return sip.StatusAddressIncomplete
+	case fault.Internal:
+	}
+	return sip.StatusInternalServerError
+}
