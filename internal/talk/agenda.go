@@ -6,18 +6,23 @@ import (
 )
 
 // agenda is what the floor has to do later, earliest first.
-type agenda struct{ alarms alarmHeap }
+type agenda struct {
+	alarms alarmHeap
+	added  uint64
+}
 
 // alarm is one entry; a nil alarm is never due.
 type alarm struct {
 	at    time.Time
+	order uint64 // of those due at the same time, the first added is first
 	do    func()
 	index int // in the heap, -1 when it is not there
 }
 
 // add plans do for the time.
 func (a *agenda) add(at time.Time, do func()) *alarm {
-	al := &alarm{at: at, do: do}
+	a.added++
+	al := &alarm{at: at, order: a.added, do: do}
 	heap.Push(&a.alarms, al)
 	return al
 }
@@ -47,8 +52,13 @@ func (a *agenda) due(now time.Time) *alarm {
 
 type alarmHeap []*alarm
 
-func (h alarmHeap) Len() int           { return len(h) }
-func (h alarmHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h alarmHeap) Len() int { return len(h) }
+func (h alarmHeap) Less(i, j int) bool {
+	if h[i].at.Equal(h[j].at) {
+		return h[i].order < h[j].order
+	}
+	return h[i].at.Before(h[j].at)
+}
 func (h alarmHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]
 	h[i].index, h[j].index = i, j

@@ -128,13 +128,15 @@ func (f *floor) event(id call.ID, e call.Event) {
 // left notes that the party who began the call has gone; the switchboard ends
 // the call by itself.
 func (f *floor) left(c *liveCall) {
-	c.gone = true
 	switch c.stage {
+	case over:
+		return // by our End
 	case offering, connecting:
 		// Whoever's phone rang should know who it was.
 		f.withdraw(c, WhyMissed)
-	case searching, talking, leaving, closing, over:
+	case searching, talking, leaving, closing:
 	}
+	c.gone = true
 	f.leave(c)
 	c.stage = over
 	f.setTimer(c, 0, nil)

@@ -47,16 +47,3 @@ type Session struct {
 
 	CSRF string // derived from the cookie's value, never stored
 }
-
-// APIKey lets a program in and signs access tokens.
-type APIKey struct {
-	ID      string // SK + 32 hex
-	Account string
-	Name    string
-	Secret  []byte // printable; what access tokens are signed with
-	Created time.Time
-	Revoked time.Time // zero: valid
-}
-
-// Bearer returns what a program sends after "Authorization: Bearer ".
-func (k APIKey) Bearer() string { return k.ID + "." + string(k.Secret) }
