@@ -1,0 +1,141 @@
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/nyaruka/phonenumbers"
+
+	"dialtone/internal/talk"
+	"dialtone/internal/talk/people"
+)
+
+// directory is the account that this node serves, as it was at the start.
+type directory struct {
+	account talk.Account
+	line    talk.LineSettings // the first one; zero without lines
+}
+
+// Account returns the account with the id.
+func (d directory) Account(id string) (talk.Account, bool) {
+	return d.account, id == d.account.ID
+}
+
+// openAccount makes sure that the account, its keys and the configured lines exist.
+func (n *Node) openAccount(ctx context.Context) error {
+	if n.o.Config.Demo {
+		if err := n.seedDemo(ctx); err != nil {
+			return err
+		}
+	} else if err := n.ensureAccount(ctx); err != nil {
+		return err
+	}
+	if err := n.ensureConsoleKey(ctx); err != nil {
+		return err
+	}
+	lines, err := n.store.Lines(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		if l.Account == n.directory.account.ID {
+			n.directory.line = l
+			break
+		}
+	}
+	n.keys, err = newKeyring(ctx, n.store)
+	return err
+}
+
+// ensureAccount takes the configured account's settings into the store.
+func (n *Node) ensureAccount(ctx context.Context) error {
+	account, err := EnsureAccount(ctx, n.store, n.o.Config.Account.Name, n.o.Config.Account.TimeZone)
+	if err != nil {
+		return err
+	}
+	kept, err := n.store.Lines(ctx)
+	if err != nil {
+		return err
+	}
+	for i, configured := range n.o.Config.Lines {
+		line := talk.LineSettings{ID: talk.NewID("PN"), Account: account.ID, Voicemail: true, Created: time.Now().UTC()}
+		if at := slices.IndexFunc(kept, func(l talk.LineSettings) bool { return l.Number == configured.Number }); at >= 0 {
+			line = kept[at]
+		}
+		line.Number, line.Name, line.Countries = configured.Number, configured.Name, configured.Countries
+		line.Ring = n.o.Config.Calls.OfferFor
+		if err := n.store.PutLine(ctx, line); err != nil {
+			return fmt.Errorf("line %s: %w", configured.Name, err)
+		}
+		if i == 0 && account.Country == "" {
+			account.Country = countryOf(configured.Number)
+			if err := n.store.PutAccount(ctx, account); err != nil {
+				return err
+			}
+		}
+	}
+	n.directory.account = account
+	return nil
+}
+
+// EnsureAccount returns the account of the name; the first account of a store is
+// made.
+func EnsureAccount(ctx context.Context, store talk.Store, name, zone string) (talk.Account, error) {
+	accounts, err := store.Accounts(ctx)
+	if err != nil {
+		return talk.Account{}, err
+	}
+	account := talk.Account{ID: talk.NewID("AC"), Created: time.Now().UTC()}
+	switch at := slices.IndexFunc(accounts, func(a talk.Account) bool { return a.Name == name }); {
+	case at >= 0:
+		account = accounts[at]
+	case len(accounts) == 1: // it was renamed
+		account = accounts[0]
+	}
+	if account.Name != name || account.TimeZone != zone {
+		account.Name, account.TimeZone = name, zone
+		if err := store.PutAccount(ctx, account); err != nil {
+			return talk.Account{}, err
+		}
+	}
+	return account, nil
+}
+
+// ensureConsoleKey makes the secrets that the account's tokens are signed with.
+func (n *Node) ensureConsoleKey(ctx context.Context) error {
+	keys, err := n.store.APIKeys(ctx)
+	if err != nil {
+		return err
+	}
+	account := n.directory.account.ID
+	if !slices.ContainsFunc(keys, func(k people.APIKey) bool {
+		return k.Account == account && k.Name == consoleKey && k.Revoked.IsZero()
+	}) {
+		key := people.APIKey{
+			ID: talk.NewID("SK"), Account: account, Name: consoleKey, Secret: []byte(rand.Text() + rand.Text()), Created: time.Now().UTC(),
+		}
+		if err := n.store.PutAPIKey(ctx, key); err != nil {
+			return err
+		}
+	}
+	tokens, err := n.store.AuthTokens(ctx)
+	if err != nil || len(tokens[account]) > 0 {
+		return err
+	}
+	return n.store.PutAuthToken(ctx, account, []byte(rand.Text()+rand.Text()))
+}
+
+// countryOf returns the country of a number, "US" when it cannot be told.
+func countryOf(number string) string {
+	parsed, err := phonenumbers.Parse(number, "")
+	if err != nil {
+		return "US"
+	}
+	if region := phonenumbers.GetRegionCodeForNumber(parsed); region != "" {
+		return region
+	}
+	return "US"
+}

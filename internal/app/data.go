@@ -1,0 +1,59 @@
+package app
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"time"
+
+	"dialtone/internal/app/certs"
+	"dialtone/internal/store/recordings"
+	"dialtone/internal/store/sqlite"
+)
+
+func (n *Node) path(name string) string { return filepath.Join(n.o.Config.DataDir, name) }
+
+// openData opens what is kept in the data directory.
+func (n *Node) openData(ctx context.Context) error {
+	if err := os.MkdirAll(n.o.Config.DataDir, 0o700); err != nil {
+		return err
+	}
+	store, err := sqlite.Open(ctx, n.o.Config.DataDir)
+	if err != nil {
+		return err
+	}
+	n.store = store
+	n.teardown.add("database", n.store.Close)
+	n.recordings, err = recordings.Open(n.path("recordings"))
+	return err
+}
+
+func (n *Node) openCerts(context.Context) (err error) {
+	n.certs, err = certs.New(certs.Options{
+		Dir: n.o.Config.DataDir, HTTPS: n.o.Config.HTTPS, Health: n.health, Log: n.log.With("part", "certs"),
+	})
+	return err
+}
+
+// refreshEvery is how soon a node sees what a command changed in the database.
+const refreshEvery = 5 * time.Second
+
+// refresh reads keys, people and lines again, so that commands like "user add"
+// take effect on a running node. What cannot be read keeps the old.
+func (n *Node) refresh(ctx context.Context) error {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := n.keys.load(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("keys could not be read again; the old ones stay", "error", err)
+		}
+		if err := n.desk.Reload(ctx); err != nil && ctx.Err() == nil {
+			n.log.Warn("people and lines could not be read again; the old ones stay", "error", err)
+		}
+	}
+}
