@@ -19,7 +19,7 @@ const maxPayload = 1500
 type hearing struct {
 	seq     sequence
 	keys    keypad
-	talking int // rises with loud packets, falls with quiet ones
+	talking int // loud packets
 	fwd     rtp.Header
 	scratch [maxPayload]byte
 
@@ -141,14 +141,12 @@ func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byt
 	to.write(b, g, at, &e.in.fwd, payload, now)
 }
 
-// listenForSpeech looks for about 200 ms of sound in total that pauses do not
-// outweigh. Opus is judged by its packets' size: silence shrinks to a few bytes.
+// listenForSpeech looks for 200 ms of sound in total. Opus is judged by its
+// packets' size: silence shrinks to a few bytes.
 func (e *Endpoint) listenForSpeech(l *law, payload []byte) {
-	const enough, opusVoice = 20, 30
+	const enough, opusVoice = 10, 30
 	if l != nil && l.loud(payload) || l == nil && len(payload) >= opusVoice {
-		e.in.talking += 2
-	} else if e.in.talking > 0 {
-		e.in.talking--
+		e.in.talking++
 	}
 	if e.in.talking >= enough {
 		e.in.speech.Store(true)

@@ -11,8 +11,8 @@ import (
 // answer for a stranger's. So we ask with every packet for which of our addresses
 // it was, and answer from that one.
 
-// controlSize holds one control message of either family.
-const controlSize = 64
+// controlSize holds a control message of each family.
+const controlSize = 128
 
 // askForDestination turns the control messages on. What a socket of the other
 // family refuses is of no use to it.

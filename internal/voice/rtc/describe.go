@@ -79,7 +79,7 @@ func (p *Peer) describe(o own) string {
 	line("a=group:BUNDLE %s", o.sections[o.audio].mid)
 	for i, s := range o.sections {
 		if i != o.audio {
-			line("m=%s 0 %s %s", s.kind, s.proto, s.formats)
+			line("m=%s 0 %s 0", s.kind, s.proto) // refused: formats count no more
 			line("c=IN IP4 0.0.0.0")
 			if s.mid != "" {
 				line("a=mid:%s", s.mid)

@@ -33,7 +33,7 @@ type description struct {
 	events      []format // telephone-event
 }
 
-type section struct{ kind, proto, formats, mid string }
+type section struct{ kind, proto, mid string }
 
 type format struct {
 	codec call.Codec
@@ -55,7 +55,7 @@ func parseDescription(text string) (*description, error) {
 		mid, _ := m.Attribute("mid")
 		d.sections = append(d.sections, section{
 			kind: m.MediaName.Media, proto: strings.Join(m.MediaName.Protos, "/"),
-			formats: strings.Join(m.MediaName.Formats, " "), mid: mid,
+			mid: mid,
 		})
 		if m.MediaName.Media == "audio" && d.audio < 0 && m.MediaName.Port.Value != 0 {
 			d.audio = i
@@ -175,12 +175,14 @@ func (d *description) choose(codecs []call.Codec) (media.Format, error) {
 	return media.Format{}, fault.New(fault.Invalid, "The SDP has none of the codecs that the call needs.")
 }
 
-// accepted returns what an answer agreed to: its first codec.
-func (d *description) accepted() (media.Format, error) {
-	if len(d.codecs) == 0 {
-		return media.Format{}, fault.New(fault.Invalid, "The SDP answer has no codec that was offered.")
+// accepted returns what an answer agreed to: its first codec that we offered.
+func (d *description) accepted(offered []call.Codec) (media.Format, error) {
+	for _, f := range d.codecs {
+		if slices.Contains(offered, f.codec) {
+			return d.agreed(f), nil
+		}
 	}
-	return d.agreed(d.codecs[0]), nil
+	return media.Format{}, fault.New(fault.Invalid, "The SDP answer has no codec that was offered.")
 }
 
 // agreed adds the telephone-event that goes with the codec: of its own clock rate

@@ -77,7 +77,7 @@ type Peer struct {
 	mu      sync.Mutex
 	local   []credentials // that a check may carry; the last is the one in our SDP
 	remote  *description  // what the browser said last
-	offered bool          // we made the first offer
+	offered []call.Codec  // by us, if we made the first offer
 	version uint64        // of our SDP
 	id      uint64        // of our SDP's session
 	dtls    *association
@@ -141,15 +141,16 @@ func (p *Peer) Offer(codecs []call.Codec) (sdp string, err error) {
 	if p.closed {
 		return "", errClosed
 	}
-	if p.remote != nil || p.offered {
+	if p.remote != nil || p.offered != nil {
 		return "", fault.New(fault.Conflict, "The call has an offer already.")
 	}
-	if len(codecs) == 0 {
+	o := ownOffer(codecs)
+	if len(o.formats) == 0 {
 		return "", fault.New(fault.Invalid, "There is no codec to offer.")
 	}
-	p.offered = true
+	p.offered = codecs
 	p.version++
-	return p.describe(ownOffer(codecs)), nil
+	return p.describe(o), nil
 }
 
 // Accept takes the browser's answer to Offer.
@@ -161,17 +162,17 @@ func (p *Peer) Accept(sdp string) error {
 	if err = d.complete(); err != nil {
 		return err
 	}
-	f, err := d.accepted()
-	if err != nil {
-		return err
-	}
 	if d.setup != "active" && d.setup != "passive" {
 		return fault.New(fault.Invalid, "The SDP answer does not say which side begins DTLS (a=setup:active or passive).")
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.offered || p.remote != nil || p.closed {
+	if p.offered == nil || p.remote != nil || p.closed {
 		return fault.New(fault.Conflict, "The call has no open offer.")
+	}
+	f, err := d.accepted(p.offered)
+	if err != nil {
+		return err
 	}
 	p.format.Store(&f)
 	p.agree(d, d.setup == "passive")
@@ -195,7 +196,7 @@ func (p *Peer) Answer(offer string, codecs []call.Codec) (sdp string, err error)
 	switch {
 	case p.closed:
 		return "", errClosed
-	case p.offered && p.remote == nil:
+	case p.offered != nil && p.remote == nil:
 		return "", fault.New(fault.Conflict, "The call waits for an answer, not for an offer.")
 	}
 	if was := p.format.Load(); was != nil {
