@@ -170,6 +170,9 @@ func (f *floor) offerTo(c *liveCall, a *agent) {
 		f.answer(c)
 		return
 	}
+	if c.answered {
+		f.entertain(c)
+	}
 	c.tried[a.user.ID] = true
 	c.stage, c.agent, c.other, c.ringback = offering, a, call.NewLegID(), !c.answered
 	c.notes[c.other] = &legNote{agent: a}
@@ -335,6 +338,9 @@ func (f *floor) whileTalking(c *liveCall, e call.Event) {
 		return
 	}
 	// The agent was lost, the caller was not: they go on as who has waited longest.
+	if refusalOf(ended.Cause).gone {
+		f.doubt(c.branch, a)
+	}
 	c.stage, c.expired = searching, false
 	c.limit = f.agenda.add(f.now.Add(c.line.maxWait()), func() {
 		c.expired = true

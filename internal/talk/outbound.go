@@ -169,6 +169,7 @@ func (f *floor) outbound(c *liveCall, e call.Event) {
 		case talking:
 			if c.agent != nil {
 				f.release(c.agent, c)
+				c.agent = nil
 			}
 			f.end(c, call.Completed)
 		case searching, leaving, closing, over:
