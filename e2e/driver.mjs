@@ -8,12 +8,14 @@ const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 
 let browser;
 const pages = new Map();
+const contexts = new Map(); // by the session's pages
 let nextPage = 1;
 
 async function adopt(context, { url, timeout }) {
   const page = await context.newPage();
   const id = nextPage++;
   pages.set(id, page);
+  contexts.set(id, context);
   page.on('console', (m) => say({ page: id, event: 'console', level: m.type(), text: m.text() }));
   page.on('pageerror', (e) => say({ page: id, event: 'error', text: String(e) }));
   page.on('crash', () => say({ page: id, event: 'crash', text: '' }));
@@ -76,6 +78,12 @@ const ops = {
     const context = p.context();
     await p.close({ runBeforeUnload: false });
     if (context.pages().length === 0) await context.close();
+    return null;
+  },
+  async leave({ page }) {
+    const context = contexts.get(page);
+    contexts.delete(page);
+    await context?.close();
     return null;
   },
   async quit() {

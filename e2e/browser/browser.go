@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -35,18 +36,28 @@ type Options struct {
 	Wait  time.Duration // for each step of a page; 15 s
 }
 
-// Browser is one Chromium.
+// Browser is one Chromium as one test sees it.
 type Browser struct {
-	t    testing.TB
+	*driver
+	t testing.TB
+}
+
+// driver is the process that drives one Chromium.
+type driver struct {
 	wait time.Duration
+	cmd  *exec.Cmd
 	in   io.WriteCloser
+	read chan struct{} // closed when the process said its last
 
 	mu      sync.Mutex
 	next    int
 	waiting map[int]chan answer
-	pages   map[int]*Page
+	logs    map[int]*log // by page
 	dead    error
 }
+
+// log is what a page said, guarded by the driver's mu.
+type log struct{ lines, errors []string }
 
 type answer struct {
 	Value json.RawMessage
@@ -62,11 +73,19 @@ func Root() string {
 // Module returns the path of a file of an npm package of the tests, as locked.
 func Module(t testing.TB, path string) string {
 	t.Helper()
-	full := filepath.Join(Root(), "node_modules", filepath.FromSlash(path))
-	if _, err := os.Stat(full); err != nil {
-		t.Fatalf("%s is missing: run `npm ci --prefix e2e` first (make test does)", full)
+	full, err := module(path)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return full
+}
+
+func module(path string) (string, error) {
+	full := filepath.Join(Root(), "node_modules", filepath.FromSlash(path))
+	if _, err := os.Stat(full); err != nil {
+		return "", fmt.Errorf("%s is missing: run `npm ci --prefix e2e` first (make test does)", full)
+	}
+	return full, nil
 }
 
 // Start starts Chromium for the test, which is skipped with -short. What is
@@ -76,47 +95,68 @@ func Start(t testing.TB, o Options) *Browser {
 	if testing.Short() {
 		t.Skip("needs a browser")
 	}
-	Module(t, "playwright-core/package.json")
-	chromium, err := find("chromium", "chromium-browser", "google-chrome")
+	b, err := Launch(o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(b.Quit)
+	return b.For(t)
+}
+
+// Launch starts Chromium for several tests: each uses it by For. Quit ends it.
+func Launch(o Options) (*Browser, error) {
+	if _, err := module("playwright-core/package.json"); err != nil {
+		return nil, err
+	}
+	chromium, err := find("chromium", "chromium-browser", "google-chrome")
+	if err != nil {
+		return nil, err
+	}
 	node, err := exec.LookPath("node")
 	if err != nil {
-		t.Fatal("node is not installed")
+		return nil, fmt.Errorf("the browser's driver needs Node: %w", err)
 	}
 	cmd := exec.Command(node, filepath.Join(Root(), "driver.mjs"))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	if o.Wait == 0 {
 		o.Wait = 15 * time.Second
 	}
-	b := &Browser{t: t, wait: o.Wait, in: in, waiting: map[int]chan answer{}, pages: map[int]*Page{}}
-	read := make(chan struct{})
+	d := &driver{wait: o.Wait, cmd: cmd, in: in, read: make(chan struct{}), waiting: map[int]chan answer{}, logs: map[int]*log{}}
 	go func() {
-		defer close(read)
-		b.read(out)
+		defer close(d.read)
+		d.listen(out)
 	}()
-	t.Cleanup(func() {
-		_, _ = b.ask("quit", nil)
-		_ = in.Close()
-		gone := time.AfterFunc(10*time.Second, func() { _ = cmd.Process.Kill() })
-		<-read
-		_ = cmd.Wait()
-		gone.Stop()
-	})
-	b.must("launch", map[string]any{"executable": chromium, "headless": true, "args": append(append([]string{}, flags...), o.Flags...)})
-	return b
+	b := &Browser{driver: d}
+	_, err = d.ask("launch", map[string]any{"executable": chromium, "headless": true, "args": append(append([]string{}, flags...), o.Flags...)})
+	if err != nil {
+		b.Quit()
+		return nil, fmt.Errorf("start Chromium: %w", err)
+	}
+	return b, nil
+}
+
+// For returns the browser for a test: what fails, fails that test.
+func (b *Browser) For(t testing.TB) *Browser { return &Browser{driver: b.driver, t: t} }
+
+// Quit ends Chromium. A Browser of Start ends by itself.
+func (b *Browser) Quit() {
+	gone := time.AfterFunc(10*time.Second, func() { _ = b.cmd.Process.Kill() })
+	defer gone.Stop()
+	_, _ = b.ask("quit", nil)
+	_ = b.in.Close()
+	<-b.read
+	_ = b.cmd.Wait()
 }
 
 func find(names ...string) (string, error) {
@@ -131,8 +171,8 @@ func find(names ...string) (string, error) {
 	return "", errors.New("no Chromium is installed (the variable CHROMIUM may name one)")
 }
 
-// read takes the driver's lines until it is gone.
-func (b *Browser) read(out io.Reader) {
+// listen takes the driver's lines until it is gone.
+func (d *driver) listen(out io.Reader) {
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 64<<20)
 	for lines.Scan() {
@@ -148,15 +188,15 @@ func (b *Browser) read(out io.Reader) {
 		if json.Unmarshal(lines.Bytes(), &l) != nil {
 			continue
 		}
-		b.mu.Lock()
+		d.mu.Lock()
 		if l.ID == 0 {
-			b.logLocked(l.Page, l.Event, l.Level, l.Text)
-			b.mu.Unlock()
+			d.logLocked(l.Page, l.Event, l.Level, l.Text)
+			d.mu.Unlock()
 			continue
 		}
-		c := b.waiting[l.ID]
-		delete(b.waiting, l.ID)
-		b.mu.Unlock()
+		c := d.waiting[l.ID]
+		delete(d.waiting, l.ID)
+		d.mu.Unlock()
 		if c == nil {
 			continue
 		}
@@ -166,49 +206,49 @@ func (b *Browser) read(out io.Reader) {
 		}
 		c <- a
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.dead = errors.New("the browser's driver is gone")
-	for id, c := range b.waiting {
-		delete(b.waiting, id)
-		c <- answer{Err: b.dead}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.dead = errors.New("the browser's driver is gone")
+	for id, c := range d.waiting {
+		delete(d.waiting, id)
+		c <- answer{Err: d.dead}
 	}
 }
 
-func (b *Browser) logLocked(page int, kind, level, text string) {
-	p := b.pages[page]
-	if p == nil {
-		p = &Page{b: b, id: page}
-		b.pages[page] = p
+func (d *driver) logLocked(page int, kind, level, text string) {
+	l := d.logs[page]
+	if l == nil {
+		l = &log{}
+		d.logs[page] = l
 	}
 	line := strings.TrimSpace(kind + " " + level + " " + text)
 	if kind == "error" || kind == "crash" {
-		p.errors = append(p.errors, line)
+		l.errors = append(l.errors, line)
 	}
-	if len(p.log) < 10000 {
-		p.log = append(p.log, line)
+	if len(l.lines) < 10000 {
+		l.lines = append(l.lines, line)
 	}
 }
 
-func (b *Browser) ask(op string, o map[string]any) (json.RawMessage, error) {
+func (d *driver) ask(op string, o map[string]any) (json.RawMessage, error) {
 	message := map[string]any{"op": op}
 	for k, v := range o {
 		message[k] = v
 	}
 	c := make(chan answer, 1)
-	b.mu.Lock()
-	if b.dead != nil {
-		b.mu.Unlock()
-		return nil, b.dead
+	d.mu.Lock()
+	if d.dead != nil {
+		d.mu.Unlock()
+		return nil, d.dead
 	}
-	b.next++
-	message["id"] = b.next
-	b.waiting[b.next] = c
+	d.next++
+	message["id"] = d.next
+	d.waiting[d.next] = c
 	line, err := json.Marshal(message)
 	if err == nil {
-		_, err = b.in.Write(append(line, '\n'))
+		_, err = d.in.Write(append(line, '\n'))
 	}
-	b.mu.Unlock()
+	d.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
@@ -247,22 +287,13 @@ func (b *Browser) adopt(value json.RawMessage) *Page {
 	if err := json.Unmarshal(value, &id); err != nil {
 		b.t.Fatal(err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.pages[id] == nil {
-		b.pages[id] = &Page{b: b, id: id}
-	}
-	return b.pages[id]
+	return &Page{b: b, id: id}
 }
 
 // Page is one tab. Its methods end the test when they fail, with the page's log.
 type Page struct {
 	b  *Browser
 	id int
-
-	// Guarded by b.mu:
-	log    []string
-	errors []string
 }
 
 func (p *Page) must(op string, o map[string]any) json.RawMessage {
@@ -389,16 +420,25 @@ func (p *Page) Screenshot(path string, full bool) {
 // Close closes the tab without asking the page.
 func (p *Page) Close() { p.b.t.Helper(); p.must("close", map[string]any{}) }
 
+// Leave ends the page's whole session, with all its tabs; a session that is gone is fine.
+func (p *Page) Leave() { _, _ = p.b.ask("leave", map[string]any{"page": p.id}) }
+
 // Log returns what the page wrote to its console, and its uncaught errors.
 func (p *Page) Log() []string {
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
-	return append([]string(nil), p.log...)
+	if l := p.b.logs[p.id]; l != nil {
+		return slices.Clone(l.lines)
+	}
+	return nil
 }
 
 // Errors returns the page's uncaught errors.
 func (p *Page) Errors() []string {
 	p.b.mu.Lock()
 	defer p.b.mu.Unlock()
-	return append([]string(nil), p.errors...)
+	if l := p.b.logs[p.id]; l != nil {
+		return slices.Clone(l.errors)
+	}
+	return nil
 }

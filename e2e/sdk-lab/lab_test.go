@@ -11,6 +11,8 @@ import (
 	"crypto/x509/pkix"
 	"embed"
 	"encoding/binary"
+	"flag"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"math"
@@ -99,8 +101,51 @@ func (keys) AuthToken(_ context.Context, id string) ([]byte, bool) {
 }
 func (keys) Revoked(context.Context, token.Claims) bool { return false }
 
+// chromium is one for all tests: to start one takes longer than most of them.
+var chromium *browser.Browser
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	if testing.Short() {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "sdk-lab")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	microphone := filepath.Join(dir, "microphone.wav")
+	if err := os.WriteFile(microphone, wav(micTone, 10*time.Second), 0o600); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	chromium, err = browser.Launch(browser.Options{Flags: []string{"--use-file-for-fake-audio-capture=" + microphone}})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer chromium.Quit()
+	return m.Run()
+}
+
+// open opens a page of the lab in a session of its own.
+func (l *lab) open(page string) *browser.Page {
+	l.t.Helper()
+	p := chromium.For(l.t).Open("https://" + l.host + "/" + page)
+	l.t.Cleanup(p.Leave)
+	return p
+}
+
 func newLab(t *testing.T) *lab {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("needs a browser")
+	}
 	log := slog.New(slog.NewTextHandler(testLog{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -383,15 +428,6 @@ func wav(hz float64, d time.Duration) []byte {
 	}
 	_ = binary.Write(&b, binary.LittleEndian, samples)
 	return b.Bytes()
-}
-
-// microphone returns Chromium's flag for a microphone that hears the tone.
-func microphone(t *testing.T) string {
-	path := filepath.Join(t.TempDir(), "microphone.wav")
-	if err := os.WriteFile(path, wav(micTone, 10*time.Second), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return "--use-file-for-fake-audio-capture=" + path
 }
 
 func selfSigned(t *testing.T) tls.Certificate {

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,10 @@ func New(o Options) (*Server, error) {
 	}
 	if s.remote == nil {
 		s.remote = remote
+	}
+	if o.EventHost != "" {
+		// Our own pages post to eventgw.<host>, which is another origin.
+		s.o.Origins = append(slices.Clone(o.Origins), o.EventHost)
 	}
 	s.posts = make(chan struct{}, s.limits.Reports)
 	s.directory.init()
