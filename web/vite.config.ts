@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig } from 'vitest/config'
 
@@ -7,6 +8,7 @@ const node = process.env.DIALTONE_NODE ?? 'http://127.0.0.1:5180'
 
 export default defineConfig(({ mode }) => ({
   plugins: [svelte()],
+  resolve: { alias: { $lib: fileURLToPath(new URL('./src/lib', import.meta.url)) } },
   define: {
     // In mode "fake" a pretend phone takes the SDK's place, so that every
     // state of a call can be looked at without a node.
@@ -14,6 +16,8 @@ export default defineConfig(({ mode }) => ({
   },
   build: {
     target: 'es2022',
+    // light-dark() as it is, not taken apart for older browsers.
+    cssTarget: ['chrome123', 'firefox121', 'safari17.5'],
     outDir: mode === 'fake' ? 'dist-dev' : 'dist',
     emptyOutDir: true,
     // Inlined assets would need data: in the content security policy.

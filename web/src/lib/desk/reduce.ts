@@ -27,6 +27,8 @@ export interface DeskState {
   unheard: number
   warnings: api.Warning[]
   offer: Offer | null
+  /** The latest offer, kept after it was answered: who it is, and what was last said. */
+  lastOffer: Offer | null
   /** Which legs the server says are on hold. */
   held: Record<string, boolean>
 }
@@ -42,6 +44,7 @@ export function emptyDesk(): DeskState {
     unheard: 0,
     warnings: [],
     offer: null,
+    lastOffer: null,
     held: {},
   }
 }
@@ -101,8 +104,10 @@ function reduceEvent(state: DeskState, event: api.StreamEvent, now: number): Des
       return withAgent(state, event.data)
     case 'line':
       return { ...state, lines: upsert(state.lines, event.data) }
-    case 'ringing':
-      return { ...state, offer: { ...event.data, at: now } }
+    case 'ringing': {
+      const offer = { ...event.data, at: now }
+      return { ...state, offer, lastOffer: offer }
+    }
     case 'held':
       return { ...state, held: { ...state.held, [event.data.leg]: event.data.on } }
     case 'missed': {

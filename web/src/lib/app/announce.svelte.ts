@@ -1,0 +1,64 @@
+import { span } from '$lib/format/ago.ts'
+import { partyTitle } from '$lib/format/party.ts'
+import { endText } from './words.ts'
+import { m } from '$lib/paraglide/messages.js'
+import { bannerWords, statusWord } from './words.ts'
+import { callerOf } from './caller.ts'
+import type { Console } from './console.svelte.ts'
+
+/** What a screen reader is told: changes of state once each, a ring at once. */
+export function announce(app: Console): { readonly polite: string; readonly urgent: string } {
+  let polite = $state('')
+  let urgent = $state('')
+  const phase = $derived(app.phone.state.call?.phase ?? null)
+  const muted = $derived(app.phone.state.call?.muted ?? false)
+  const code = $derived(app.reason?.code ?? null)
+  const status = $derived(app.status.kind)
+  const ringing = $derived(phase === 'ringing' || (!app.phone.live && !!app.desk.state.offer))
+  let wasMuted = false
+  let wasHeld = false
+  let wasCode: string | null = null
+
+  $effect(() => {
+    if (!ringing) {
+      urgent = ''
+      return
+    }
+    const { party, lineName } = callerOf(app)
+    urgent = lineName
+      ? m.announce_ringing_line({ who: partyTitle(party), line: lineName })
+      : m.announce_ringing({ who: partyTitle(party) })
+  })
+  $effect(() => {
+    const { call } = app.phone.state
+    if (phase === 'connected') polite = m.announce_connected()
+    else if (phase === 'alerting') polite = m.call_alerting()
+    else if (phase === 'ended' && call) polite = endText(call)
+  })
+  $effect(() => {
+    if (muted !== wasMuted && phase === 'connected') polite = muted ? m.announce_muted() : m.announce_unmuted()
+    wasMuted = muted
+  })
+  $effect(() => {
+    if (app.held !== wasHeld && phase === 'connected') polite = app.held ? m.announce_held() : m.announce_resumed()
+    wasHeld = app.held
+  })
+  $effect(() => {
+    polite = statusWord(status)
+  })
+  $effect(() => {
+    if (code === wasCode) return
+    if (code && app.reason) polite = bannerWords(app.reason, span(0), app.phone.live).title
+    else if (wasCode) polite = m.banner_recovered()
+    wasCode = code
+  })
+
+  return {
+    get polite() {
+      return polite
+    },
+    get urgent() {
+      return urgent
+    },
+  }
+}

@@ -1,0 +1,57 @@
+export type Screen = 'phone' | 'history' | 'voicemail' | 'settings' | 'sign-in' | 'unknown'
+
+const screens: Record<string, Screen> = {
+  '/': 'phone',
+  '/history': 'history',
+  '/voicemail': 'voicemail',
+  '/settings': 'settings',
+  '/sign-in': 'sign-in',
+}
+
+export function screenOf(path: string): Screen {
+  return screens[path.replace(/(.)\/+$/, '$1')] ?? 'unknown'
+}
+
+/** Real paths by the history API; filters live in the query. */
+export class Router {
+  path = $state(location.pathname)
+  query = $state.raw(new URLSearchParams(location.search))
+  readonly screen = $derived(screenOf(this.path))
+
+  constructor() {
+    window.addEventListener('popstate', () => this.#read())
+  }
+
+  go(to: string, { replace = false } = {}): void {
+    if (to === location.pathname + location.search) return
+    if (replace) history.replaceState(null, '', to)
+    else history.pushState(null, '', to)
+    this.#read()
+    if (!replace) document.querySelector('main')?.scrollTo({ top: 0 })
+  }
+
+  /** Changes one filter of the present screen and keeps the others. */
+  filter(name: string, value: string, fallback = ''): void {
+    const query = new URLSearchParams(location.search)
+    if (value === fallback) query.delete(name)
+    else query.set(name, value)
+    const text = query.toString()
+    this.go(location.pathname + (text ? `?${text}` : ''), { replace: true })
+  }
+
+  #read(): void {
+    this.path = location.pathname
+    this.query = new URLSearchParams(location.search)
+  }
+}
+
+/** An action for links: a plain click stays in the page, anything else is the browser's. */
+export function link(router: Router) {
+  return (event: MouseEvent & { currentTarget: HTMLAnchorElement }) => {
+    if (event.defaultPrevented || event.button !== 0) return
+    if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+    event.preventDefault()
+    const { pathname, search } = new URL(event.currentTarget.href)
+    router.go(pathname + search)
+  }
+}

@@ -1,0 +1,420 @@
+import { Call, Device } from '@twilio/voice-sdk'
+import type { DeviceToken } from '../api/types.ts'
+import { Problem } from '../api/problem.ts'
+import type { PhoneAdapter, PhoneEvent, SavedCall } from './adapter.ts'
+import { isTokenRefusal } from './end.ts'
+import { forget, recall, remember } from './resume.ts'
+
+export interface SdkPhoneOptions {
+  token(): Promise<DeviceToken>
+  emit(event: PhoneEvent): void
+  /** The microphone's owner hands out copies of what is already open. */
+  getUserMedia(constraints: MediaStreamConstraints): Promise<MediaStream>
+  speaker(): string | null
+  version: string
+}
+
+const watchEvery = 5_000
+/** The SDK reconnects by itself; when it has not succeeded for this long, begin anew. */
+const rebuildAfter = 25_000
+const refreshBefore = 60_000
+const resumeLimit = 12_000
+const dialLimit = 60_000
+
+const dtmf = [...'0123456789'].map((key) => [`dtmf${key}`, `/sounds/dtmf${key}.wav`])
+const sounds = {
+  ...Object.fromEntries(dtmf),
+  dtmfs: '/sounds/dtmfs.wav',
+  dtmfh: '/sounds/dtmfh.wav',
+  incoming: '/sounds/incoming.wav',
+  outgoing: '/sounds/outgoing.wav',
+  disconnect: '/sounds/disconnect.wav',
+}
+
+/** The telephone on the unmodified Voice SDK, pointed at the host that served the page. */
+export class SdkPhone implements PhoneAdapter {
+  #device: Device | null = null
+  #call: Call | null = null
+  #started = false
+  #building = false
+  #registered = false
+  #everRegistered = false
+  #socketErrors = 0
+  #attempt = 0
+  #lastCode = 0
+  #downSince = 0
+  #expiresAt = Infinity
+  #refreshing: Promise<void> | null = null
+  #retry: ReturnType<typeof setTimeout> | undefined
+  #watch: ReturnType<typeof setInterval> | undefined
+  #weHungUp = false
+  #saved: Omit<SavedCall, 'token' | 'savedAt'> | null = null
+
+  constructor(private readonly options: SdkPhoneOptions) {}
+
+  start(): void {
+    if (this.#started) return
+    if (!Device.isSupported) {
+      this.options.emit({ type: 'unsupported' })
+      return
+    }
+    this.#started = true
+    // Before any Device exists, so that it runs before the Device's own
+    // listener, which hangs up: a reloaded page takes its call up again.
+    window.addEventListener('pagehide', this.#keepCall, { capture: true })
+    this.#watch = setInterval(this.#look, watchEvery)
+    void this.#build()
+  }
+
+  stop(): void {
+    if (!this.#started) return
+    this.#started = false
+    clearInterval(this.#watch)
+    clearTimeout(this.#retry)
+    window.removeEventListener('pagehide', this.#keepCall, { capture: true })
+    forget()
+    this.#destroy()
+    this.options.emit({ type: 'stopped' })
+  }
+
+  check(): void {
+    if (!this.#started) return
+    this.#refreshIfDue()
+    if (!this.#registered && !this.#call) {
+      this.#attempt = 0
+      void this.#build()
+    }
+  }
+
+  dial(to: string, from: string): void {
+    if (this.#call) return
+    this.options.emit({ type: 'dialing', to, from })
+    this.#saved = { leg: '', direction: 'out', peer: to, line: from, answeredAt: 0 }
+    void this.#connect({ params: from ? { To: to, From: from } : { To: to } }, dialLimit)
+  }
+
+  answer(): void {
+    if (!this.#call || this.#call.status() !== Call.State.Pending) return
+    this.options.emit({ type: 'accepting' })
+    this.#call.accept({ rtcConstraints: { audio: true } })
+  }
+
+  decline(): void {
+    this.#call?.reject()
+  }
+
+  hangUp(): void {
+    this.#weHungUp = true
+    if (this.#call) this.#call.disconnect()
+    else this.#device?.disconnectAll()
+  }
+
+  mute(on: boolean): void {
+    this.#call?.mute(on)
+  }
+
+  sendDigits(digits: string): void {
+    try {
+      this.#call?.sendDigits(digits)
+    } catch {
+      // Only for a character that is no digit, which the keypad does not have.
+    }
+  }
+
+  async useMicrophone(deviceId: string | null): Promise<void> {
+    const audio = this.#device?.audio
+    // Without a call the next one takes what the microphone's owner has open.
+    if (!audio || !this.#call) return
+    const id = deviceId ?? 'default'
+    if (audio.availableInputDevices.has(id)) await audio.setInputDevice(id).catch(() => {})
+  }
+
+  async useSpeaker(deviceId: string | null): Promise<void> {
+    const audio = this.#device?.audio
+    if (!audio?.isOutputSelectionSupported) return
+    const id = deviceId ?? 'default'
+    if (audio.availableOutputDevices.has(id)) await audio.speakerDevices.set(id).catch(() => {})
+  }
+
+  // The connection.
+
+  async #build(): Promise<void> {
+    if (this.#building || this.#call || !this.#started) return
+    this.#building = true
+    clearTimeout(this.#retry)
+    this.#destroy()
+    this.options.emit({ type: 'registering' })
+    this.#downSince = Date.now()
+    try {
+      const token = await this.options.token()
+      if (!this.#started) return
+      this.#expiresAt = Date.parse(token.expires_at) || Infinity
+      this.#device = this.#newDevice(token.token)
+      // It settles only with an answer; events tell the rest.
+      this.#device.register().catch(() => this.#again(this.#lastCode))
+      this.#resume(this.#device)
+    } catch (error) {
+      if (error instanceof Problem && error.status > 0 && error.status < 500 && error.status !== 429)
+        this.options.emit({ type: 'refused', code: 0 })
+      else this.options.emit({ type: 'lost', code: 0 })
+      this.#again(0)
+    } finally {
+      this.#building = false
+    }
+  }
+
+  #newDevice(token: string): Device {
+    this.#socketErrors = 0
+    this.#everRegistered = false
+    const options = {
+      // Private options of the SDK: where signalling and telemetry go.
+      chunderw: location.host,
+      eventgw: location.host,
+      appName: 'dialtone-console',
+      appVersion: this.options.version,
+      closeProtection: true,
+      codecPreferences: [Call.Codec.PCMU, Call.Codec.Opus],
+      enableImprovedSignalingErrorPrecision: true,
+      getUserMedia: this.options.getUserMedia,
+      maxCallSignalingTimeoutMs: 30_000,
+      sounds,
+      tokenRefreshMs: refreshBefore,
+    }
+    const device = new Device(token, options)
+    // The console rings by itself: at once, and on the ringer of its choice.
+    device.audio?.incoming(false)
+    device.audio?.on('deviceChange', () => void this.useSpeaker(this.options.speaker()))
+    const live = (handle: () => void) => () => {
+      if (this.#device === device) handle()
+    }
+    device.on('registered', live(() => this.#onRegistered(device)))
+    device.on('unregistered', live(() => this.#onUnregistered()))
+    device.on('tokenWillExpire', live(() => this.#refreshIfDue()))
+    device.on('error', (error: { code?: number }, call?: Call) => {
+      if (this.#device === device && !call) this.#onError(error.code ?? 0)
+    })
+    device.on('incoming', (call: Call) => {
+      if (this.#device === device) this.#onIncoming(call)
+    })
+    return device
+  }
+
+  #onRegistered(device: Device): void {
+    this.#registered = true
+    this.#everRegistered = true
+    this.#attempt = 0
+    this.#lastCode = 0
+    // Each `connected` without a home points telemetry at the vendor's host;
+    // setting the options again points it back at ours.
+    if (!device.home) device.updateOptions({})
+    device.audio?.incoming(false)
+    void this.useSpeaker(this.options.speaker())
+    this.options.emit({ type: 'registered', edge: device.edge ?? '' })
+  }
+
+  #onUnregistered(): void {
+    if (this.#registered) this.#downSince = Date.now()
+    this.#registered = false
+    this.options.emit({ type: 'lost', code: this.#lastCode })
+  }
+
+  #onError(code: number): void {
+    this.#lastCode = code
+    if (isTokenRefusal(code)) {
+      this.#registered = false
+      this.options.emit({ type: 'refused', code })
+      if (this.#call) void this.#refresh()
+      else this.#again(code)
+      return
+    }
+    if (this.#registered) return
+    this.#socketErrors++
+    if (this.#socketErrors >= 2 && !this.#everRegistered && (code === 31000 || code === 31005)) void this.#askWhy(code)
+    else this.options.emit({ type: 'lost', code })
+  }
+
+  /** The socket fails: is the server away, or is it only the socket that something refuses? */
+  async #askWhy(code: number): Promise<void> {
+    const device = this.#device
+    const answers = await fetch('/healthz', { cache: 'no-store' }).then(
+      (response) => response.ok,
+      () => false,
+    )
+    if (this.#device !== device || this.#registered) return
+    this.options.emit({ type: answers ? 'blocked' : 'lost', code })
+  }
+
+  #again(code: number): void {
+    if (!this.#started || this.#call) return
+    clearTimeout(this.#retry)
+    const pause = Math.min(30_000, 1_000 * 2 ** this.#attempt++) * (0.7 + Math.random() * 0.6)
+    this.#lastCode = code
+    this.#retry = setTimeout(() => void this.#build(), pause)
+  }
+
+  #look = (): void => {
+    this.#refreshIfDue()
+    if (!this.#registered && !this.#call && Date.now() - this.#downSince > rebuildAfter) void this.#build()
+  }
+
+  #refreshIfDue(): void {
+    if (this.#device && this.#expiresAt - Date.now() < refreshBefore + watchEvery) void this.#refresh()
+  }
+
+  #refresh(): Promise<void> {
+    return (this.#refreshing ??= this.options
+      .token()
+      .then((token) => {
+        this.#expiresAt = Date.parse(token.expires_at) || Infinity
+        this.#device?.updateToken(token.token)
+      })
+      .catch(() => {
+        // Asked again at the next look; the old token may still be good.
+      })
+      .finally(() => (this.#refreshing = null)))
+  }
+
+  #destroy(): void {
+    const device = this.#device
+    this.#device = null
+    this.#registered = false
+    device?.destroy()
+  }
+
+  // The call.
+
+  #onIncoming(call: Call): void {
+    if (this.#call) {
+      call.reject()
+      return
+    }
+    const { CallSid = '', From = '' } = call.parameters
+    const line = call.customParameters.get('line') ?? ''
+    this.#saved = { leg: CallSid, direction: 'in', peer: From, line, answeredAt: 0 }
+    this.#follow(call)
+    this.options.emit({
+      type: 'incoming',
+      leg: CallSid,
+      from: From,
+      to: line,
+      verified: call.callerInfo?.isVerified ?? null,
+    })
+  }
+
+  async #connect(options: Device.ConnectOptions, limit: number): Promise<void> {
+    this.#weHungUp = false
+    try {
+      if (!this.#device) throw new Error('no device')
+      const call = await this.#device.connect({ ...options, rtcConstraints: { audio: true } })
+      if (this.#weHungUp) {
+        this.#follow(call)
+        call.disconnect()
+        return
+      }
+      this.#follow(call)
+      this.#announceLeg(call)
+      const guard = setTimeout(() => {
+        if (this.#call === call && call.status() === Call.State.Connecting) call.disconnect()
+      }, limit)
+      call.once('disconnect', () => clearTimeout(guard))
+    } catch {
+      this.options.emit({ type: 'ended', by: 'error', code: 31009 })
+    }
+  }
+
+  #resume(device: Device): void {
+    const saved = recall(Date.now())
+    forget()
+    if (!saved || this.#device !== device) return
+    this.options.emit({ type: 'resuming', leg: saved.leg, saved })
+    this.#saved = saved
+    void this.#connect({ connectToken: saved.token }, resumeLimit)
+  }
+
+  #follow(call: Call): void {
+    const { emit } = this.options
+    this.#call = call
+    this.#weHungUp = false
+    let errorCode = 0
+    let ended = false
+    let lastVolume = 0
+    const end = (event: PhoneEvent & { type: 'ended' }) => {
+      if (ended) return
+      ended = true
+      if (this.#call === call) this.#call = null
+      this.#saved = null
+      forget()
+      void this.#device?.audio?.unsetInputDevice().catch(() => {})
+      emit(event)
+    }
+    call.on('ringing', (earlyMedia: boolean) => {
+      this.#announceLeg(call)
+      emit({ type: 'ringing', earlyMedia })
+    })
+    call.on('accept', () => {
+      const leg = call.parameters.CallSid ?? ''
+      if (this.#saved) this.#saved = { ...this.#saved, leg, answeredAt: this.#saved.answeredAt || Date.now() }
+      emit({ type: 'connected', leg })
+    })
+    call.on('disconnect', () =>
+      end({ type: 'ended', by: this.#weHungUp ? 'us' : errorCode ? 'error' : 'them', code: this.#weHungUp ? 0 : errorCode }),
+    )
+    call.on('cancel', () => end({ type: 'ended', by: 'cancelled', code: 0 }))
+    call.on('reject', () => end({ type: 'ended', by: 'declined', code: 0 }))
+    call.on('error', (error: { code?: number }) => {
+      errorCode = error.code ?? 0
+      // A failure before there was a connection ends the call without a
+      // `disconnect`; the status turns within the same task.
+      queueMicrotask(() => {
+        if (call.status() === Call.State.Closed) end({ type: 'ended', by: 'error', code: errorCode })
+      })
+    })
+    call.on('transportClose', () =>
+      queueMicrotask(() => {
+        // A ring does not survive its socket: the server offers the call again.
+        const pending = !call.parameters.CallSid || this.#saved?.answeredAt === 0
+        if (call.direction === Call.CallDirection.Incoming && pending) {
+          call.ignore()
+          end({ type: 'ended', by: 'error', code: 53001 })
+        } else if (call.status() === Call.State.Closed) end({ type: 'ended', by: 'error', code: 53001 })
+      }),
+    )
+    call.on('reconnecting', (error: { code?: number }) =>
+      emit({ type: 'reconnecting', what: error.code === 53001 ? 'signalling' : 'media' }),
+    )
+    call.on('reconnected', () => emit({ type: 'reconnected' }))
+    call.on('mute', (on: boolean) => emit({ type: 'muted', on }))
+    call.on('warning', (name: string) => emit({ type: 'warning', name }))
+    call.on('warning-cleared', (name: string) => emit({ type: 'warning_cleared', name }))
+    call.on('sample', (sample: { jitter: number; rtt: number; mos: number | null; packetsLostFraction: number }) =>
+      emit({
+        type: 'sample',
+        sample: {
+          jitter: sample.jitter || 0,
+          rtt: sample.rtt || 0,
+          mos: sample.mos ?? null,
+          loss: (sample.packetsLostFraction || 0) / 100,
+          codec: call.codec ?? '',
+        },
+      }),
+    )
+    call.on('volume', (input: number, output: number) => {
+      const now = performance.now()
+      if (now - lastVolume < 90) return
+      lastVolume = now
+      emit({ type: 'volume', input, output })
+    })
+  }
+
+  #announceLeg(call: Call): void {
+    const leg = call.parameters.CallSid ?? ''
+    if (leg.startsWith('CA')) this.options.emit({ type: 'leg', leg })
+  }
+
+  #keepCall = (event: PageTransitionEvent): void => {
+    const token = this.#call?.connectToken
+    if (!token || !this.#saved?.answeredAt) return
+    event.stopImmediatePropagation()
+    remember({ ...this.#saved, token, savedAt: Date.now() })
+  }
+}
