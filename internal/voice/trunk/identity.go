@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"log/slog"
 	"net/url"
 	"strings"
 
@@ -69,6 +70,17 @@ func (f NumberFormat) write(number string) string {
 	case FormatPlus:
 	}
 	return number
+}
+
+// phone is a number as logs may hold it: its last two digits.
+type phone string
+
+// LogValue implements slog.LogValuer.
+func (p phone) LogValue() slog.Value {
+	if len(p) < 5 {
+		return slog.StringValue("…")
+	}
+	return slog.StringValue("…" + string(p[len(p)-2:]))
 }
 
 // user returns the user part of a sip or tel URI.

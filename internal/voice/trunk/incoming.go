@@ -208,7 +208,7 @@ func (in *incoming) begin(req *sip.Request) {
 			}
 		}
 	}
-	l.log.Info("carrier call offered", "from", from.Number, "to", o.To.Number)
+	l.log.Info("carrier call offered", "from", phone(from.Number), "to", phone(o.To.Number))
 	report, err := l.s.o.Exchange.Offer(o, l)
 	if err != nil {
 		l.over = true // nothing was begun, nothing is reported

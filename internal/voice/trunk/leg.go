@@ -312,8 +312,8 @@ func (l *leg) byed(tx *transaction.Server) {
 	switch {
 	case l.in != nil && !l.up:
 		// RFC 3261 15: a caller may end an early dialog so.
-		l.in.refuse(sip.StatusRequestTerminated)
 		l.down(call.Cancelled, 0)
+		l.in.refuse(sip.StatusRequestTerminated)
 	case l.out != nil && !l.up:
 		return // of one fork; its INVITE's answer follows
 	default:

@@ -14,7 +14,6 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"dialtone/internal/event"
 	"dialtone/internal/health"
@@ -26,8 +25,8 @@ import (
 // patience is how long a test waits for what must come.
 const patience = 10 * time.Second
 
-// quick are timers with which transactions end in 1.3 s.
-var quick = Timers{T1: 20 * time.Millisecond, T2: 80 * time.Millisecond, T4: 100 * time.Millisecond}
+// quick are timers with which transactions end in 0.64 s.
+var quick = Timers{T1: 10 * time.Millisecond, T2: 40 * time.Millisecond, T4: 50 * time.Millisecond}
 
 // node is a Server under test on real loopback sockets.
 type node struct {
@@ -74,12 +73,22 @@ func (n *node) Offer(o call.Offer, leg switchboard.Leg) (switchboard.Reporter, e
 // startNode runs a Server until the test ends, and checks then that nothing is left.
 func startNode(t *testing.T, c Config, change ...func(*Options)) *node {
 	t.Helper()
-	conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	return startNodeOn(t, nil, c, change...)
+}
+
+// startNodeOn is startNode on a network of the test's own, with the RFC's timers.
+func startNodeOn(t *testing.T, netOf *fabric, c Config, change ...func(*Options)) *node {
+	t.Helper()
+	var conn net.PacketConn = listenUDP(t, "127.0.0.1")
+	if netOf != nil {
+		conn = netOf.listen("10.0.0.1:5060")
+		change = append(change, func(o *Options) {
+			o.Timers = Timers{}
+			o.ListenPacket = func(_, address string) (net.PacketConn, error) { return netOf.listen(address), nil }
+		})
 	}
 	n := &node{
-		t: t, addr: conn.LocalAddr().(*net.UDPAddr), offers: make(chan offered, 100),
+		t: t, addr: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(conn.LocalAddr().String())), offers: make(chan offered, 100),
 		health: health.NewBoard(), prom: prometheus.NewRegistry(), ended: make(chan struct{}),
 	}
 	if c.Destinations.Home == "" {
@@ -103,6 +112,7 @@ func startNode(t *testing.T, c Config, change ...func(*Options)) *node {
 	for _, f := range change {
 		f(&o)
 	}
+	var err error
 	n.Server, err = New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -216,8 +226,6 @@ func (n *node) counter(name string, labels ...string) float64 {
 	return sum
 }
 
-var _ = testutil.ToFloat64
-
 // want takes the next report and checks its kind; Heard and Away are skipped.
 func want[R call.Report](t *testing.T, r reports) R {
 	t.Helper()
@@ -257,19 +265,21 @@ func wantDown(t *testing.T, r reports, cause call.EndCause) call.Down {
 // peer is a scripted carrier on a UDP socket of its own.
 type peer struct {
 	t    *testing.T
-	conn *net.UDPConn
+	conn net.PacketConn
 	addr netip.AddrPort
 	seen [][]byte
-	rtp  *net.UDPConn
+	rtp  net.PacketConn
 }
 
 func newPeer(t *testing.T) *peer { return newPeerAt(t, "127.0.0.1") }
 
 func newPeerAt(t *testing.T, host string) *peer {
 	t.Helper()
-	p := &peer{t: t, conn: listenUDP(t, host), rtp: listenUDP(t, host)}
-	p.addr = p.conn.LocalAddr().(*net.UDPAddr).AddrPort()
-	return p
+	return peerOn(t, listenUDP(t, host), listenUDP(t, host))
+}
+
+func peerOn(t *testing.T, conn, rtp net.PacketConn) *peer {
+	return &peer{t: t, conn: conn, rtp: rtp, addr: netip.MustParseAddrPort(conn.LocalAddr().String())}
 }
 
 func listenUDP(t *testing.T, host string) *net.UDPConn {
@@ -374,7 +384,7 @@ func (p *peer) silence(wait time.Duration) {
 
 // sdp describes the peer's RTP port.
 func (p *peer) sdp(lines ...string) string {
-	a := p.rtp.LocalAddr().(*net.UDPAddr)
+	a := net.UDPAddrFromAddrPort(netip.MustParseAddrPort(p.rtp.LocalAddr().String()))
 	if len(lines) == 0 {
 		lines = []string{"0 8 101", "a=rtpmap:101 telephone-event/8000"}
 	}

@@ -372,10 +372,10 @@ func (a *attempt) success(res *sip.Response) {
 	if l.over || l.up || a.over {
 		l.sendIn(f.dialog, sip.BYE, func(req *sip.Request) { req.AppendHeader(reason(call.Cancelled)) }, nil,
 			func(*sip.Response, error) { a.finish() })
-		if !a.over {
-			a.over = true
+		if !a.over && !a.abandoned {
 			o.answered(a.carrier, res.StatusCode, time.Since(a.started), false)
 		}
+		a.over = true
 		return
 	}
 	a.over = true

@@ -143,7 +143,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	s.Drain()
-	deadline := time.Now().Add(partingTime)
+	deadline := time.Now().Add(min(partingTime, 64*s.timers.T1))
 	s.endAll()
 	keepers.Wait() // they take the registrations back
 	s.awaitLegs(deadline)
