@@ -55,6 +55,15 @@ type Baresip struct {
 	mu     sync.Mutex
 	events []Event
 	fresh  chan struct{} // closed and replaced with each event
+
+	answers chan answer // to commands, one each
+}
+
+// answer is what baresip says to a command.
+type answer struct {
+	Response bool   `json:"response"`
+	OK       bool   `json:"ok"`
+	Data     string `json:"data"`
 }
 
 // Event is one of baresip's events.
@@ -70,7 +79,7 @@ type Event struct {
 func StartBaresip(t testing.TB, o PhoneOptions) *Baresip {
 	t.Helper()
 	program := need(t, "baresip", "baresip-core")
-	b := &Baresip{t: t, dir: t.TempDir(), fresh: make(chan struct{})}
+	b := &Baresip{t: t, dir: t.TempDir(), fresh: make(chan struct{}), answers: make(chan answer, 1)}
 	if o.Number == "" {
 		o.Number = "+15550188"
 	}
@@ -112,12 +121,15 @@ func StartBaresip(t testing.TB, o PhoneOptions) *Baresip {
 	if o.Register != "" {
 		domain, register = o.Register, "regint=60;auth_pass="+o.Password
 	}
-	b.write("accounts", fmt.Sprintf("<sip:%s@%s>;%s;answermode=%s;audio_codecs=%s;dtmfmode=rtpevent\n",
-		o.Number, domain, register, answer, strings.Join(o.Codecs, ",")))
+	account := fmt.Sprintf("<sip:%s@%s>;%s;answermode=%s;audio_codecs=%s;dtmfmode=rtpevent",
+		o.Number, domain, register, answer, strings.Join(o.Codecs, ","))
+	b.write("accounts", "")
 	b.write("contacts", "")
 
 	b.p = launch(t, b.dir, program, "-f", b.dir, "-t", strconv.Itoa(int(life.Seconds())))
 	b.connect(control)
+	// Only now, so that no event of a registration is missed.
+	b.command("uanew", account)
 	return b
 }
 
@@ -198,9 +210,17 @@ func (b *Baresip) read(r io.Reader) {
 		if _, err := io.ReadFull(in, body); err != nil {
 			return
 		}
+		var a answer
+		if json.Unmarshal(body[:n], &a) == nil && a.Response {
+			select {
+			case b.answers <- a:
+			default: // of a command that nobody waits for any more
+			}
+			continue
+		}
 		var e Event
 		if json.Unmarshal(body[:n], &e) != nil || e.Type == "" {
-			continue // the response to a command
+			continue
 		}
 		b.mu.Lock()
 		b.events = append(b.events, e)
@@ -210,6 +230,7 @@ func (b *Baresip) read(r io.Reader) {
 	}
 }
 
+// command tells baresip what to do and waits until it has begun to.
 func (b *Baresip) command(name, params string) {
 	b.t.Helper()
 	body, err := json.Marshal(map[string]string{"command": name, "params": params})
@@ -218,6 +239,16 @@ func (b *Baresip) command(name, params string) {
 	}
 	if _, err := fmt.Fprintf(b.control, "%d:%s,", len(body), body); err != nil {
 		b.t.Fatalf("tell baresip to %s: %v\n%s", name, err, b.p.output)
+	}
+	select {
+	case a := <-b.answers:
+		if !a.OK {
+			b.t.Fatalf("baresip refuses to %s: %s\n%s", name, a.Data, b.p.output)
+		}
+	case <-b.p.done:
+		b.t.Fatalf("baresip ended before it could %s:\n%s", name, b.p.output)
+	case <-time.After(patience):
+		b.t.Fatalf("baresip does not answer to %s:\n%s", name, b.p.output)
 	}
 }
 

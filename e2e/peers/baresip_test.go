@@ -150,8 +150,8 @@ func TestBaresipRegistersAndProves(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := run(t, carrier.Options{Conn: conn, Ring: -1, Users: map[string]string{"+15550188": "open sesame"}, Challenge: true})
-	b := StartBaresip(t, PhoneOptions{Register: c.Addr(), Password: "open sesame"})
+	c := run(t, carrier.Options{Conn: conn, Ring: -1, Users: map[string]string{"+15550188": "open-sesame"}, Challenge: true})
+	b := StartBaresip(t, PhoneOptions{Register: c.Addr(), Password: "open-sesame"})
 	b.Await(Registered)
 	if r := c.Registrations(); len(r) != 1 || r[0].User != "+15550188" {
 		t.Errorf("registered: %+v", r)

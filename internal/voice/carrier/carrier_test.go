@@ -104,6 +104,7 @@ func near(t *testing.T, what string, got, want, share float64) {
 }
 
 func TestEcho(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for _, name := range []string{PCMU, PCMA} {
 		r := dial(t, c, CallOptions{To: "+15550100", Tone: 425, For: 3 * time.Second, Codecs: []string{name}})
@@ -147,6 +148,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestNoAnswer(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	r := dial(t, c, CallOptions{To: "+15550102", Ringing: 300 * time.Millisecond})
 	if r.Answered || r.Status != 487 || r.EndedBy != EndedHere || r.RingTime == 0 {
@@ -158,6 +160,7 @@ func TestNoAnswer(t *testing.T) {
 }
 
 func TestSilent(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	r := dial(t, c, CallOptions{To: "+15550104", For: time.Second})
 	if h := r.Call.Heard; !r.Answered || h.Loudest > hear.Silence || h.Frames < 40 || !h.FirstSound.IsZero() {
@@ -166,6 +169,7 @@ func TestSilent(t *testing.T) {
 }
 
 func TestTalksAndIsRecorded(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	path := filepath.Join(t.TempDir(), "heard.wav")
 	r := dial(t, c, CallOptions{To: "+15550105", For: 3 * time.Second, Silent: true, Record: path})
@@ -182,6 +186,7 @@ func TestTalksAndIsRecorded(t *testing.T) {
 }
 
 func TestKeys(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	r := dial(t, c, CallOptions{To: "+15550106", For: 3 * time.Second, DTMF: "00*9#A"})
 	if !strings.HasPrefix(r.Call.Digits, "123#123#") {
@@ -197,6 +202,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestEarlyMedia(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{Step: time.Second})
 	r := dial(t, c, CallOptions{To: "+15550107", For: 200 * time.Millisecond, Silent: true})
 	if !r.Answered || r.AnswerTime < time.Second {
@@ -215,6 +221,7 @@ func TestReliableProgressIsDemanded(t *testing.T) {
 }
 
 func TestHangsUp(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	r := dial(t, c, CallOptions{To: "+15550109"})
 	if !r.Answered || r.EndedBy != EndedThere || r.Talked > 2*time.Second {
@@ -226,6 +233,7 @@ func TestHangsUp(t *testing.T) {
 }
 
 func TestALawOnly(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	if r := dial(t, c, CallOptions{To: "+15550110", For: 500 * time.Millisecond}); !r.Answered || r.Call.Codec != PCMA || r.Call.Heard.Loudest < 500 {
 		t.Errorf("%+v", r)
@@ -236,6 +244,7 @@ func TestALawOnly(t *testing.T) {
 }
 
 func TestTone(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	r := dial(t, c, CallOptions{To: "+15550111", For: 1500 * time.Millisecond, Silent: true})
 	near(t, "frequency", r.Call.Heard.Frequency, 1000, 0.001)
@@ -245,6 +254,7 @@ func TestTone(t *testing.T) {
 }
 
 func TestCarrierHolds(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{Step: 400 * time.Millisecond})
 	caller := start(t, Options{})
 	result := make(chan Result, 1)
@@ -275,6 +285,7 @@ func TestCarrierHolds(t *testing.T) {
 
 // The other side holds: a carrier plays the node, as it is the same protocol.
 func TestNodeHolds(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	node := start(t, Options{})
 	done := make(chan struct{})
@@ -314,6 +325,7 @@ func TestNodeHolds(t *testing.T) {
 }
 
 func TestStopHangsUpCalls(t *testing.T) {
+	t.Parallel()
 	c, err := New(Options{Conn: loopback(t)})
 	if err != nil {
 		t.Fatal(err)
@@ -353,6 +365,7 @@ func TestStopHangsUpCalls(t *testing.T) {
 }
 
 func TestContextCancelsAndHangsUp(t *testing.T) {
+	t.Parallel()
 	c := start(t, Options{})
 	for to, status := range map[string]int{"+15550102": 487, "+15550105": 200} {
 		ctx, cancel := context.WithTimeout(context.Background(), 700*time.Millisecond)
