@@ -41,9 +41,17 @@ func (n *Node) openAccount(ctx context.Context) error {
 		return err
 	}
 	for _, l := range lines {
-		if l.Account == n.directory.account.ID {
+		if l.Account != n.directory.account.ID {
+			continue
+		}
+		if l.Ring != n.o.Config.Calls.OfferFor {
+			l.Ring = n.o.Config.Calls.OfferFor
+			if err := n.store.PutLine(ctx, l); err != nil {
+				return err
+			}
+		}
+		if n.directory.line.ID == "" {
 			n.directory.line = l
-			break
 		}
 	}
 	n.keys, err = newKeyring(ctx, n.store)
@@ -66,7 +74,6 @@ func (n *Node) ensureAccount(ctx context.Context) error {
 			line = kept[at]
 		}
 		line.Number, line.Name, line.Countries = configured.Number, configured.Name, configured.Countries
-		line.Ring = n.o.Config.Calls.OfferFor
 		if err := n.store.PutLine(ctx, line); err != nil {
 			return fmt.Errorf("line %s: %w", configured.Name, err)
 		}

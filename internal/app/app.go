@@ -208,6 +208,9 @@ func (n *Node) Open() Counts {
 	return Counts{Calls: n.board.Live(), Devices: n.devices.Open(), Trunks: n.trunks.Open()}
 }
 
+// Carrier returns the simulated carrier of a demo, nil without one.
+func (n *Node) Carrier() *carrier.Carrier { return n.carrier }
+
 // Hurry ends the wait for live calls while the node stops.
 func (n *Node) Hurry() {
 	select {
