@@ -150,9 +150,14 @@ func (e *Endpoint) Detach() {
 // called once when the clip was heard to its end; not when it was replaced,
 // stopped, or looped. done may call any method; it must not block.
 //
-// To a leg that speaks Opus a clip is silent for now: done still comes after
-// its duration.
+// A clip begins when its first packet could be sent, but not later than 3 s from
+// now: a greeting that is played while a browser's DTLS comes up keeps its first
+// word. To a leg that speaks Opus a clip is silent for now: done still comes
+// after its duration.
 func (e *Endpoint) Play(c *Clip, loop bool, done func()) {
+	if c == nil {
+		c = &Clip{}
+	}
 	p := &player{clip: c, loop: loop, quit: make(chan struct{})}
 	e.mu.Lock()
 	if e.closed.Load() {
@@ -210,28 +215,30 @@ func (e *Endpoint) Close() {
 }
 
 // write sends one packet in the name of the source, if the far end hears that
-// source now and wants to hear us. h and payload may be reused afterwards.
-func (e *Endpoint) write(s source, f Format, at stamp, h *rtp.Header, payload []byte, now time.Time) {
+// source now and wants to hear us. h and payload may be reused afterwards. The
+// error is the wire's.
+func (e *Endpoint) write(s source, f Format, at stamp, h *rtp.Header, payload []byte, now time.Time) error {
 	e.mu.Lock()
-	ok := !e.closed.Load() && !f.SendOnly && len(payload) > 0
-	switch {
-	case e.dialler != nil:
-		ok = ok && s == source(e.dialler)
-	default:
-		ok = ok && s == e.source
+	heard := e.source
+	if e.dialler != nil {
+		heard = e.dialler
 	}
-	if ok {
+	ok := s == heard && !e.closed.Load()
+	switch {
+	case ok && f.SendOnly:
+		e.stream.resync, ok = true, false // it speaks, but nobody listens
+	case ok:
 		h.SequenceNumber, h.Timestamp, h.Marker, ok = e.stream.place(at, f.clockRate(), now)
-	} else if s == e.source {
-		e.stream.resync = true // it speaks, but is not heard: a hole to bridge over
 	}
 	e.mu.Unlock()
 	if !ok {
-		return
+		return nil
 	}
-	if e.wire.WriteRTP(h, payload) == nil {
+	err := e.wire.WriteRTP(h, payload)
+	if err == nil {
 		e.out.Add(1)
 	}
+	return err
 }
 
 func (f Format) clockRate() uint32 {

@@ -73,7 +73,7 @@ func (k *keypad) goesOn(v keyEvent) bool {
 	if k.last.end {
 		return v.end && v.duration == k.last.duration
 	}
-	return v.duration > k.last.duration || k.last.duration >= 0xff00
+	return v.duration > k.last.duration || v.end && v.duration == k.last.duration || k.last.duration >= 0xff00
 }
 
 // hearEvent passes on a telephone-event packet and tells the owner of new keys.
@@ -126,7 +126,7 @@ func (e *Endpoint) hears(b *bridge) bool {
 func (e *Endpoint) pause(b *bridge) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.source == b {
+	if e.source == b && e.dialler == nil {
 		e.stream.resync = true
 	}
 }

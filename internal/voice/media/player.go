@@ -54,14 +54,18 @@ func (e *Endpoint) play(p *player, done func()) {
 
 // playFrames returns true when the clip was played to its end.
 func (e *Endpoint) playFrames(p *player) bool {
-	const late = 200 * time.Millisecond
+	const (
+		late    = 200 * time.Millisecond
+		patient = 3 * time.Second // for a wire that is not up yet
+	)
 	var (
 		samples [60 * sampleRate / 1000]int16
 		payload [len(samples)]byte
 		h       rtp.Header
 		seq     uint64
 		pos     int           // in the clip
-		at      time.Duration // played so far
+		at      time.Duration // since the start
+		begun   bool          // the clip is not held back any more
 	)
 	start := time.Now()
 	timer := time.NewTimer(0)
@@ -79,12 +83,15 @@ func (e *Endpoint) playFrames(p *player) bool {
 		f, ok := e.wire.Format()
 		frame := f.frame()
 		n := int(frame * sampleRate / time.Second)
-		pos = p.fill(samples[:n], pos)
+		next, down := p.fill(samples[:n], pos), !ok
 		if l := lawOf(f.Codec); ok && l != nil {
 			l.compress(payload[:n], samples[:n])
 			h = rtp.Header{Version: 2, PayloadType: f.PayloadType}
 			seq++
-			e.write(p, f, stamp{seq: seq, ts: uint32(at * sampleRate / time.Second), ticks: uint32(n)}, &h, payload[:n], now)
+			down = e.write(p, f, stamp{seq: seq, ts: uint32(at * sampleRate / time.Second), ticks: uint32(n)}, &h, payload[:n], now) != nil
+		}
+		if begun = begun || !down || at >= patient; begun {
+			pos = next
 		}
 		at += frame
 		timer.Reset(time.Until(start.Add(at)))

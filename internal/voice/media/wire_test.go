@@ -1,6 +1,8 @@
 package media
 
 import (
+	"errors"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -15,7 +17,8 @@ import (
 type fakeWire struct {
 	mu     sync.Mutex
 	format Format
-	up     bool
+	up     bool // formats are agreed
+	down   bool // but packets cannot be sent
 	got    []heardPacket
 	on     func(*rtp.Header, []byte)
 	begin  time.Time
@@ -58,6 +61,9 @@ func (w *fakeWire) set(f func(*Format)) {
 func (w *fakeWire) WriteRTP(h *rtp.Header, payload []byte) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.down {
+		return errors.New("not up")
+	}
 	w.got = append(w.got, heardPacket{*h, slices.Clone(payload), time.Since(w.begin)})
 	return nil
 }
@@ -142,4 +148,42 @@ func continuous(t *testing.T, got []heardPacket, rate float64) {
 			t.Fatalf("packet %d at %v: timestamps are %f s from the clock", i, b.at, off)
 		}
 	}
+}
+
+// dominant returns the strongest frequency in a second from the middle of the
+// samples, in steps of 1 Hz.
+func dominant(samples []int16) float64 {
+	if from := len(samples)/2 - sampleRate/2; from > 0 {
+		samples = samples[from:][:sampleRate]
+	}
+	var best, at float64
+	for hz := 200.0; hz < 3800; hz++ {
+		if p := power(samples, hz); p > best {
+			best, at = p, hz
+		}
+	}
+	return at
+}
+
+// power returns how strong one frequency is (Goertzel), relative to full scale.
+func power(samples []int16, hz float64) float64 {
+	c := 2 * math.Cos(2*math.Pi*hz/sampleRate)
+	var a, b float64
+	for _, s := range samples {
+		a, b = float64(s)+c*a-b, a
+	}
+	n := float64(len(samples))
+	return math.Sqrt(max(0, a*a+b*b-c*a*b)) * 2 / n / 32768
+}
+
+// longestSilence returns the longest run of samples near zero.
+func longestSilence(samples []int16) time.Duration {
+	var run, longest int
+	for _, s := range samples {
+		if run++; s > 200 || s < -200 {
+			run = 0
+		}
+		longest = max(longest, run)
+	}
+	return time.Duration(longest) * time.Second / sampleRate
 }
