@@ -276,7 +276,7 @@ func (d *device) tick(now time.Time) {
 
 // gone cleans up after the socket.
 func (d *device) gone() {
-	d.out.cut()
+	d.out.finish()
 	left := d.server.directory.remove(d)
 	for _, l := range left.legs {
 		l.lost(d)

@@ -419,7 +419,7 @@ func (r *rig) open(name, sdk string) *page {
 	if strings.HasPrefix(sdk, "1.") {
 		p.protocol = "1.5"
 	}
-	go r.s.serve(p, netip.MustParseAddr("192.0.2.1"))
+	r.s.crew.Go(func() { r.s.serve(p, netip.MustParseAddr("192.0.2.1")) })
 	synctest.Wait()
 	return p
 }

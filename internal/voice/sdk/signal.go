@@ -14,6 +14,8 @@ import (
 // path that ends in /signal (an app may put a prefix into chunderw).
 func (s *Server) Signal() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.crew.join() // before the look at stopped: whoever stops waits for this
+		defer s.crew.leave()
 		from := s.remote(r)
 		turnAway := func(why string, status int) {
 			s.metrics.turnedAway.WithLabelValues(why).Inc()
@@ -52,10 +54,8 @@ func (s *Server) Signal() http.Handler {
 	})
 }
 
-// serve carries one connection until it is gone.
+// serve carries one connection until it is gone; the caller belongs to the crew.
 func (s *Server) serve(c socket, from netip.Addr) {
-	s.crew.join()
-	defer s.crew.leave()
 	d := newDevice(s, c, from)
 	s.directory.add(d)
 	s.metrics.connections.Inc()

@@ -3,7 +3,6 @@ package sdk
 import (
 	"context"
 	"errors"
-	"io"
 	"sync"
 	"time"
 
@@ -103,6 +102,16 @@ func (o *outbox) farewell(code websocket.StatusCode, reason string) {
 	o.wakeLocked()
 }
 
+// finish ends the socket after a farewell that is on its way, otherwise at once.
+func (o *outbox) finish() {
+	o.mu.Lock()
+	leaving := o.bye || o.closed && o.writing
+	o.mu.Unlock()
+	if !leaving {
+		o.cut()
+	}
+}
+
 // cut ends the socket at once.
 func (o *outbox) cut() {
 	o.mu.Lock()
@@ -124,7 +133,6 @@ func (o *outbox) write() {
 		if len(o.queue) == 0 {
 			o.queue, o.writing = nil, false
 			bye, code, reason := o.bye, o.code, o.reason
-			o.bye = false
 			o.mu.Unlock()
 			if bye {
 				o.socket.Close(code, reason)
@@ -146,10 +154,4 @@ func (o *outbox) write() {
 			return
 		}
 	}
-}
-
-// closedByPeer reports whether a read ended because the other side left in an
-// orderly way or just went away, as opposed to breaking a rule.
-func closedByPeer(err error) bool {
-	return errors.Is(err, io.EOF) || websocket.CloseStatus(err) != -1
 }
