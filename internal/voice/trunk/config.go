@@ -120,7 +120,7 @@ func (t Trunk) problems() (errs []error) {
 	if t.Name == "" {
 		bad("name must be set")
 	}
-	if t.Host == "" || strings.ContainsAny(t.Host, " /@<>") {
+	if _, err := netip.ParseAddr(strings.Trim(t.Host, "[]")); err != nil && !isName(t.Host) {
 		bad("host must be a name or an address")
 	}
 	if t.Port < 0 || t.Port > 65535 {
@@ -140,7 +140,7 @@ func (t Trunk) problems() (errs []error) {
 	for _, s := range t.Sources {
 		p, isAddr := parsePrefix(s)
 		world = world || isAddr && p.Bits() == 0
-		if !isAddr && (s == "" || strings.ContainsAny(s, " /:@<>")) {
+		if !isAddr && !isName(s) {
 			bad("source %q must be an address, a network or a name", s)
 		}
 	}
@@ -228,6 +228,16 @@ func (t Trunk) withDefaults(c Config) Trunk {
 		t.Register.Registrar = t.FromDomain
 	}
 	return t
+}
+
+// isName reports whether s can be a host name.
+func isName(s string) bool {
+	for _, r := range s {
+		if !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '-' || r == '.' || r == '_') {
+			return false
+		}
+	}
+	return s != "" && len(s) <= 253
 }
 
 func parsePrefix(s string) (netip.Prefix, bool) {

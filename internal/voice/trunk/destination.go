@@ -66,7 +66,9 @@ func (d Destinations) Check(from, to string) (Destination, error) {
 		return Destination{Number: digits}, nil
 	}
 	n, err := phonenumbers.Parse(digits, home)
-	if err != nil || !isE164(phonenumbers.Format(n, phonenumbers.E164)) {
+	// What is dialled without a country code must be a whole number of the country.
+	if err != nil || !isE164(phonenumbers.Format(n, phonenumbers.E164)) ||
+		digits[0] != '+' && phonenumbers.IsPossibleNumberWithReason(n) != phonenumbers.IS_POSSIBLE {
 		return Destination{}, fault.New(fault.Invalid, "That is not a phone number that can be called.")
 	}
 	number := phonenumbers.Format(n, phonenumbers.E164)
