@@ -137,3 +137,19 @@ func TestCallerLeavesAMessage(t *testing.T) {
 		t.Errorf("calls %+v", calls)
 	}
 }
+
+func TestPathsAndPagesReachTheirOperations(t *testing.T) {
+	n := node.Start(t, node.Options{})
+	var answer struct{ Detail string }
+	if got := n.Ask(t, http.MethodPost, "/api/v1/voicemails/RE1/heard", map[string]bool{"heard": true}, &answer); got != 404 {
+		t.Errorf("a message there is not: %d %s", got, answer.Detail)
+	}
+	for path, want := range map[string]int{
+		"/api/v1/calls?limit=0": 422, "/api/v1/calls?limit=201": 422, "/api/v1/calls?kind=odd": 422,
+		"/api/v1/calls?cursor=nonsense": 422, "/api/v1/calls?limit=5&kind=missed": 200, "/api/v1/voicemails?cursor=nonsense": 422,
+	} {
+		if got := n.Ask(t, http.MethodGet, path, nil, nil); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}

@@ -9,22 +9,27 @@ import (
 	"dialtone/internal/talk"
 )
 
+// Page and CallPath are parts of inputs. They are exported because the API
+// library fills embedded structs only then.
 type (
-	page struct {
+	Page struct {
 		Cursor string `query:"cursor" maxLength:"200" doc:"next of the page before"`
 		Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	}
+	CallPath struct {
+		Call string `path:"call" maxLength:"64" doc:"a leg's id, as the SDK's CallSid, or the call's"`
+	}
+)
+
+type (
 	callsInput struct {
-		page
+		Page
 		Kind talk.Kind `query:"kind" enum:"all,inbound,outbound,missed,voicemail" default:"all"`
 	}
 	callsAnswer struct{ Body talk.CallPage }
 	callAnswer  struct{ Body talk.Call }
-	callInput   struct {
-		Call string `path:"call" maxLength:"64" doc:"a leg's id, as the SDK's CallSid, or the call's"`
-	}
-	holdInput struct {
-		callInput
+	holdInput   struct {
+		CallPath
 		Body struct {
 			On bool `json:"on"`
 		}
@@ -74,7 +79,7 @@ func (s *Server) calls(ctx context.Context, in *callsInput) (*callsAnswer, error
 	return &callsAnswer{Body: p}, nil
 }
 
-func (s *Server) call(ctx context.Context, in *callInput) (*callAnswer, error) {
+func (s *Server) call(ctx context.Context, in *CallPath) (*callAnswer, error) {
 	c, err := s.o.Desk.Call(ctx, callerOf(ctx).viewer, in.Call)
 	if err != nil {
 		return nil, s.failed(err)
@@ -86,7 +91,7 @@ func (s *Server) hold(ctx context.Context, in *holdInput) (*struct{}, error) {
 	return s.nothing(s.o.Desk.Hold(ctx, callerOf(ctx).viewer, in.Call, in.Body.On))
 }
 
-func (s *Server) hangUp(ctx context.Context, in *callInput) (*struct{}, error) {
+func (s *Server) hangUp(ctx context.Context, in *CallPath) (*struct{}, error) {
 	return s.nothing(s.o.Desk.HangUp(ctx, callerOf(ctx).viewer, in.Call))
 }
 

@@ -9,13 +9,15 @@ import (
 	"dialtone/internal/talk"
 )
 
+// VoicemailPath is a part of inputs, exported as Page is.
+type VoicemailPath struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
 type (
 	voicemailsAnswer struct{ Body talk.VoicemailPage }
-	voicemailInput   struct {
-		ID string `path:"id" maxLength:"64"`
-	}
-	heardInput struct {
-		voicemailInput
+	heardInput       struct {
+		VoicemailPath
 		Body struct {
 			Heard bool `json:"heard"`
 		}
@@ -37,7 +39,7 @@ func (s *Server) voicemailOperations(api huma.API) {
 	}, s.deleteVoicemail)
 }
 
-func (s *Server) voicemails(ctx context.Context, in *page) (*voicemailsAnswer, error) {
+func (s *Server) voicemails(ctx context.Context, in *Page) (*voicemailsAnswer, error) {
 	p, err := s.o.Desk.Voicemails(ctx, callerOf(ctx).viewer, in.Cursor, in.Limit)
 	if err != nil {
 		return nil, s.failed(err)
@@ -49,7 +51,7 @@ func (s *Server) heard(ctx context.Context, in *heardInput) (*struct{}, error) {
 	return s.nothing(s.o.Desk.Heard(ctx, callerOf(ctx).viewer, in.ID, in.Body.Heard))
 }
 
-func (s *Server) deleteVoicemail(ctx context.Context, in *voicemailInput) (*struct{}, error) {
+func (s *Server) deleteVoicemail(ctx context.Context, in *VoicemailPath) (*struct{}, error) {
 	return s.nothing(s.o.Desk.DeleteVoicemail(ctx, callerOf(ctx).viewer, in.ID))
 }
 
