@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+
+	"dialtone/internal/app/logging"
+	"dialtone/internal/voice/carrier"
+)
+
+type carrierCommand struct {
+	Serve carrierServe `cmd:"" default:"withargs" help:"Take calls to the numbers +1555010x and show them (the default)."`
+	Call  carrierCall  `cmd:"" help:"Call a number of a node; exits with 0 when it was answered and ended well."`
+}
+
+type carrierServe struct {
+	Listen string `placeholder:"ADDR" default:"127.0.0.1:5070" help:"SIP address to listen on (UDP; default: ${default})."`
+	Node   string `placeholder:"ADDR" default:"127.0.0.1:5060" help:"SIP address of the node (default: ${default})."`
+}
+
+func (c *carrierServe) Run(ctx context.Context, s streams) error {
+	log, err := logging.New(s.err, "info", "text")
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	conn, err := lc.ListenPacket(ctx, "udp", c.Listen)
+	if err != nil {
+		return err
+	}
+	simulated, err := carrier.New(carrier.Options{Conn: conn, Node: c.Node, Log: log})
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "The simulated carrier listens on %s and belongs to the node at %s.\n", simulated.Addr(), c.Node)
+	return simulated.Run(ctx)
+}
+
+type carrierCall struct {
+	Number string        `arg:"" help:"The number to call, E.164."`
+	Node   string        `placeholder:"ADDR" default:"127.0.0.1:5060" help:"SIP address of the node (default: ${default})."`
+	From   string        `placeholder:"NUMBER" default:"+15550100" help:"The caller's number; empty: anonymous (default: ${default})."`
+	Play   string        `placeholder:"FILE" type:"existingfile" help:"WAV file to say; without it, sentences."`
+	Record string        `placeholder:"FILE" help:"WAV file to write what was heard to."`
+	DTMF   string        `name:"dtmf" placeholder:"DIGITS" help:"Keys to press one second after the answer."`
+	For    time.Duration `default:"10s" help:"Hang up so long after the answer; 0: when the node does (default: ${default})."`
+}
+
+func (c *carrierCall) Run(ctx context.Context, s streams) error {
+	result, err := carrier.Call(ctx, carrier.CallOptions{
+		Node: c.Node, To: c.Number, From: c.From, PlayFile: c.Play, Record: c.Record, DTMF: c.DTMF, For: c.For,
+	})
+	if err != nil {
+		return err
+	}
+	if !result.Answered {
+		return fmt.Errorf("not answered: SIP status %d %s", result.Status, result.Reason)
+	}
+	return tellCall(s.out, result)
+}
+
+// tellCall prints what a call in was like, a line for each question.
+func tellCall(w io.Writer, r carrier.Result) error {
+	var t strings.Builder
+	fmt.Fprintf(&t, "answered after %s (%d %s), %s\n", r.AnswerTime.Round(time.Millisecond), r.Status, r.Reason, r.Call.Codec)
+	fmt.Fprintf(&t, "talked %s, ended by the %s\n", r.Talked.Round(100*time.Millisecond), r.EndedBy)
+	h := r.Call.Heard
+	fmt.Fprintf(&t, "heard level %.0f, %.0f Hz, longest gap %s; %d packets in, %d lost, %d out\n",
+		h.Level, h.Frequency, h.LongestGap.Round(time.Millisecond), r.Call.PacketsIn, r.Call.Lost, r.Call.PacketsOut)
+	if r.Call.Digits != "" {
+		fmt.Fprintf(&t, "heard keys %s\n", r.Call.Digits)
+	}
+	_, err := io.WriteString(w, t.String())
+	return err
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"dialtone/internal/fault"
+	"dialtone/internal/voice/token"
+)
+
+type tokenCommand struct {
+	Mint    tokenMint    `cmd:"" help:"Print a new token, alone."`
+	Verify  tokenVerify  `cmd:"" help:"Print what a valid token says; exits with 1 and the reason otherwise."`
+	Inspect tokenInspect `cmd:"" help:"Show a token's parts and features, without any key. Nothing of it is verified."`
+}
+
+type tokenMint struct {
+	place
+	Kind       string        `default:"access" enum:"access,capability" help:"access or capability (default: ${default})."`
+	Identity   string        `required:"" placeholder:"NAME" help:"The device's name within the account."`
+	TTL        time.Duration `name:"ttl" default:"1h" help:"Lifetime, at most 24h (default: ${default})."`
+	NoIncoming bool          `help:"The device cannot be called."`
+	NoOutgoing bool          `help:"The device cannot call."`
+	App        string        `placeholder:"AP…" help:"Application of the device's calls (default: that of the account's lines)."`
+}
+
+func (c *tokenMint) Run(ctx context.Context, s streams) (err error) {
+	office, err := openOffice(ctx, c.place, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, office.Close()) }()
+	minter, err := office.Minter()
+	if err != nil {
+		return err
+	}
+	application := c.App
+	switch {
+	case c.NoOutgoing:
+		application = ""
+	case application == "":
+		application = office.OutgoingApp()
+	}
+	var text string
+	switch token.Kind(c.Kind) {
+	case token.Capability:
+		text, err = minter.MintCapability(token.CapabilityGrant{
+			ClientName: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
+		}, time.Now())
+	default:
+		text, err = minter.MintAccess(token.AccessGrant{
+			Identity: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
+		}, time.Now())
+	}
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, text)
+	return err
+}
+
+type tokenVerify struct {
+	place
+	JWK   string `name:"jwk" placeholder:"FILE" help:"Check a bare JWS with this key and nothing else."`
+	Token string `arg:"" help:"The token; - reads it from standard input."`
+}
+
+func (c *tokenVerify) Run(ctx context.Context, s streams) (err error) {
+	text, err := given(c.Token, s.in)
+	if err != nil {
+		return err
+	}
+	if c.JWK != "" {
+		key, err := os.ReadFile(c.JWK)
+		if err != nil {
+			return fault.New(fault.Invalid, "%v", err)
+		}
+		payload, err := token.VerifyJWS(key, text)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(s.out, "%s\n", payload)
+		return err
+	}
+	office, err := openOffice(ctx, c.place, false)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, office.Close()) }()
+	claims, err := office.Verifier().Verify(ctx, text)
+	if err != nil {
+		return err
+	}
+	e := json.NewEncoder(s.out)
+	e.SetIndent("", "  ")
+	return e.Encode(shown(claims))
+}
+
+// shown is what verify prints of a token: what it says, without its features.
+func shown(c token.Claims) map[string]any {
+	m := map[string]any{
+		"kind": c.Kind, "account": c.Account, "key": c.KeyID, "identity": c.Identity,
+		"expires": c.Expires.UTC().Format(time.RFC3339), "incoming": c.Incoming, "outgoing": c.Outgoing,
+	}
+	for name, value := range map[string]string{"id": c.ID, "outgoing_app": c.OutgoingApp, "push_credential": c.PushCredential} {
+		if value != "" {
+			m[name] = value
+		}
+	}
+	if !c.Issued.IsZero() {
+		m["issued"] = c.Issued.UTC().Format(time.RFC3339)
+	}
+	if !c.NotBefore.IsZero() {
+		m["not_before"] = c.NotBefore.UTC().Format(time.RFC3339)
+	}
+	if len(c.OutgoingParams) > 0 {
+		m["outgoing_params"] = c.OutgoingParams
+	}
+	return m
+}
+
+type tokenInspect struct {
+	Token string `arg:"" help:"The token; - reads it from standard input."`
+}
+
+func (c *tokenInspect) Run(s streams) error {
+	text, err := given(c.Token, s.in)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.out, strings.TrimRight(token.Inspect(text).At(time.Now()).String(), "\n"))
+	return err
+}
+
+// given returns the argument, or the first line of standard input for "-". The
+// text is otherwise taken as it is: what is wrong with it is what the command is
+// asked.
+func given(arg string, in io.Reader) (string, error) {
+	if arg != "-" {
+		return arg, nil
+	}
+	text, err := io.ReadAll(io.LimitReader(in, 1<<20))
+	if err != nil {
+		return "", err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimSuffix(line, "\r"), nil
+}
