@@ -51,15 +51,20 @@ type recording struct {
 	gen    uint32            // of the stream that the anchor belongs to
 	ts     uint32            // anchor: this timestamp …
 	pos    int64             // … is this sample
-	late   int               // packets in a row that came after their time
+
+	// How late packets come after their place, and the least of it in a while:
+	// jitter can only add, so what is left is the difference of the clocks.
+	lag     int64
+	counted int
 }
 
 const (
 	recordRing = 3 * sampleRate // a disk may stall for so long before audio is lost to silence
 	recordHold = sampleRate / 5 // how late a packet may be
 	recordTick = 100 * time.Millisecond
-	recordLate = 10         // so many late packets in a row are a new delay, not jitter
-	recordJump = sampleRate // timestamps so far ahead of the clock are a restart
+	recordJump = sampleRate           // timestamps so far from the clock are a restart
+	recordLag  = sampleRate * 6 / 100 // so far the clocks may drift apart before the anchor moves
+	recordSpan = 100                  // packets to look at
 )
 
 // now returns the sample of the time.
@@ -73,18 +78,22 @@ func (r *recording) add(at stamp, l *law, payload []byte, t time.Time) {
 	defer r.mu.Unlock()
 	n, now := int64(len(payload)), r.now(t)
 	pos := r.pos + int64(int32(at.ts-r.ts))
-	if at.gen != r.gen || pos > now+recordJump || r.late >= recordLate {
+	if at.gen != r.gen || pos > now+recordJump || pos < now-recordRing {
 		pos = max(now-n, r.cursor)
-		r.gen, r.late = at.gen, 0
-		r.ts, r.pos = at.ts, pos
+		r.gen, r.ts, r.pos = at.gen, at.ts, pos
+		r.counted = 0
 	}
-	if pos+n <= r.cursor {
-		r.late++
-		return
-	}
-	r.late = 0
 	if pos > r.pos {
 		r.ts, r.pos = at.ts, pos
+	}
+	if lag := now - pos - n; r.counted == 0 || lag < r.lag {
+		r.lag = lag
+	}
+	if r.counted++; r.counted == recordSpan {
+		if r.lag > recordLag || r.lag < -recordLag {
+			r.pos, pos = r.pos+r.lag, pos+r.lag
+		}
+		r.counted = 0
 	}
 	for i, b := range payload {
 		if p := pos + int64(i); p >= r.cursor && p < r.cursor+recordRing {
