@@ -85,6 +85,9 @@ func New(ctx context.Context, o Options) (*Desk, error) {
 	d.floor.now = time.Now()
 	d.floor.configure(setup)
 	d.floor.remember(history)
+	for _, e := range unknownTo(ctx, o.Store, s.waiting) {
+		d.floor.kept(e)
+	}
 	return d, nil
 }
 

@@ -122,15 +122,6 @@ func (f *floor) settle() {
 // touch marks the branch as changed: settle looks at its callers and agents again.
 func (f *floor) touch(b *branch) { f.dirty[b] = struct{}{} }
 
-func (b *branch) line(id string) *line {
-	for _, l := range b.lines {
-		if l.ID == id {
-			return l
-		}
-	}
-	return nil
-}
-
 // serves reports whether the line's calls go to the agent.
 func (b *branch) serves(l *line, id string) bool {
 	a := b.agents[id]

@@ -1,7 +1,6 @@
 package talk
 
 import (
-	"log/slog"
 	"strconv"
 	"time"
 
@@ -263,6 +262,3 @@ func (c *liveCall) legOf(user string) call.LegID {
 	}
 	return ""
 }
-
-// LogValue keeps numbers out of the log.
-func (c *liveCall) LogValue() slog.Value { return slog.StringValue(string(c.offer.Call)) }

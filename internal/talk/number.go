@@ -37,6 +37,11 @@ func ParseNumber(input, country string) (string, error) {
 	if digits := len(e164) - 1; digits < 7 || digits > 15 {
 		return "", fault.New(fault.Invalid, "A phone number has 7 to 15 digits with its country code.")
 	}
+	// A trunk prefix within a number that no plan has would be cut off anew each
+	// time the number is read.
+	if again, err := phonenumbers.Parse(e164, ""); err != nil || phonenumbers.Format(again, phonenumbers.E164) != e164 {
+		return "", fault.New(fault.Invalid, "This is not a phone number.")
+	}
 	return e164, nil
 }
 

@@ -152,3 +152,33 @@ func (f *floor) remember(h history) {
 		}
 	}
 }
+
+// unknownTo returns the entries that wait for the store and are not in it yet,
+// each once.
+func unknownTo(ctx context.Context, s Store, waiting []entry) []entry {
+	var unknown []entry
+	seen := map[string]bool{}
+	for _, e := range waiting {
+		var id string
+		kept := false
+		switch {
+		case e.Kind == entryCall && e.Call != nil:
+			id = string(e.Call.ID)
+			_, err := s.Call(ctx, e.Account, e.Call.ID)
+			kept = err == nil
+		case e.Kind == entryVoicemail && e.Voicemail != nil:
+			id = e.Voicemail.ID
+			_, err := s.Voicemail(ctx, e.Account, id)
+			kept = err == nil
+		case e.Kind == entryMissed && e.Missed != nil:
+			id = e.Missed.ID
+			unseen, err := s.Unseen(ctx, e.Account, e.Agent, MaxPage)
+			kept = err == nil && slices.ContainsFunc(unseen, func(m Missed) bool { return m.ID == id })
+		}
+		if id != "" && !kept && !seen[id] {
+			seen[id] = true
+			unknown = append(unknown, e)
+		}
+	}
+	return unknown
+}

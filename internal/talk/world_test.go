@@ -23,6 +23,7 @@ type world struct {
 	f      *floor
 	now    time.Time
 	agenda agenda
+	deaf   bool                 // the switchboard never ends what rings
 	lag    func() time.Duration // between anything said and it being heard; nil: none
 
 	account string
@@ -346,7 +347,9 @@ func (c *simCall) dialled(d call.Dial) {
 		c.apply(call.DialFailed{Leg: d.Leg, Cause: call.Unreachable})
 		return
 	}
-	w.after(d.Timeout, func() { p.end(call.NoAnswer) })
+	if !w.deaf {
+		w.after(d.Timeout, func() { p.end(call.NoAnswer) })
+	}
 	behave := w.phones[d.To.Identity+d.To.Number]
 	if behave == nil {
 		behave = (*party).ring
