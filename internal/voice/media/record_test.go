@@ -141,7 +141,7 @@ func TestRecordingFollowsTime(t *testing.T) {
 // A sender whose clock is not ours, and one that starts anew, are put right
 // without losing more than a moment.
 func TestRecordingOfAnotherClock(t *testing.T) {
-	for name, ppm := range map[string]int{"slow": -200, "fast": 200} {
+	for name, ppm := range map[string]int{"slow": -1000, "fast": 1000} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakeWire(call.PCMU)
@@ -150,7 +150,7 @@ func TestRecordingOfAnotherClock(t *testing.T) {
 				var r tape
 				stop := e.Record(&r)
 				begin := time.Now()
-				const n = 40 * 60 * 50
+				const n = 8 * 60 * 50
 				for i := range n {
 					w.sayNumber(i%100, uint16(i), uint32(i*160))
 					time.Sleep(20*time.Millisecond - time.Duration(ppm)*20*time.Nanosecond)
@@ -168,7 +168,7 @@ func TestRecordingOfAnotherClock(t *testing.T) {
 					}
 				}
 				if d := time.Duration(silent) * time.Second / sampleRate; d > time.Second {
-					t.Errorf("%v of silence in forty minutes of speech", d)
+					t.Errorf("%v of silence in eight minutes of speech", d)
 				}
 			})
 		})

@@ -156,13 +156,18 @@ func dominant(samples []int16) float64 {
 	if from := len(samples)/2 - sampleRate/2; from > 0 {
 		samples = samples[from:][:sampleRate]
 	}
-	var best, at float64
-	for hz := 200.0; hz < 3800; hz++ {
-		if p := power(samples, hz); p > best {
-			best, at = p, hz
+	strongest := func(s []int16, from, to, step float64) (at float64) {
+		var best float64
+		for hz := from; hz < to; hz += step {
+			if p := power(s, hz); p > best {
+				best, at = p, hz
+			}
 		}
+		return at
 	}
-	return at
+	// A quarter of a second tells frequencies 4 Hz apart.
+	rough := strongest(samples[:min(len(samples), sampleRate/4)], 200, 3800, 3)
+	return strongest(samples, rough-6, rough+7, 1)
 }
 
 // power returns how strong one frequency is (Goertzel), relative to full scale.
