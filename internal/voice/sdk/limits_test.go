@@ -243,3 +243,22 @@ func TestOnlyCallingTokens(t *testing.T) {
 		}
 	})
 }
+
+func TestQueueOfASlowDeviceIsBounded(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		p := r.open("alice", "2.18.5")
+		p.stuck = make(chan struct{})
+		p.listen("alice")
+		for range 64 { // these wait while connected is being written
+			p.register()
+		}
+		if _, closed := p.isClosed(); closed {
+			t.Fatal("cut too early")
+		}
+		p.register()
+		closedWith(t, p, -1)
+		if r.s.Reachable(account, "alice") {
+			t.Error("still reachable")
+		}
+	})
+}
