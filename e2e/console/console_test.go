@@ -241,7 +241,15 @@ func TestKeysBothWays(t *testing.T) {
 	for _, key := range []string{"7", "star", "0"} {
 		d.page.Click(test("key-" + key))
 	}
-	d.carrierCall("the carrier hears 7*0", func(r carrier.Report) bool { return r.Digits == "7*0" })
+	var digits string
+	node.Until(t, 15*time.Second, "the carrier hears 7*0", func() bool {
+		calls := d.node.Carrier().Calls()
+		if got := calls[len(calls)-1].Digits; got != digits {
+			t.Logf("the carrier hears %q", got)
+			digits = got
+		}
+		return digits == "7*0"
+	})
 	d.page.Click(test("hangup"))
 	d.idle()
 }
@@ -292,7 +300,11 @@ func TestMissedCallBecomesAVoicemail(t *testing.T) {
 	d.page.Click(test("nav-voicemail"))
 	d.page.See(test("voicemail-row"))
 	d.page.Click(test("voicemail-play"))
-	d.page.Until(`(() => { const a = document.querySelector('audio'); return a && a.currentTime > 0.3 && a.duration > 1 })()`)
+	node.Until(t, 15*time.Second, "the message plays", func() bool {
+		var plays bool
+		d.page.Eval(`(() => { const a = document.querySelector('[data-testid="voicemail-audio"]'); return !!a && a.currentTime > 0.3 && a.duration > 1 })()`, &plays)
+		return plays
+	})
 	d.idle2()
 }
 

@@ -82,14 +82,14 @@ type Node struct {
 }
 
 // New builds a node. When it fails, everything taken so far is given back.
-func New(ctx context.Context, o Options) (n *Node, err error) {
+func New(ctx context.Context, o Options) (_ *Node, err error) {
 	if o.Console == nil {
 		o.Console = web.Files()
 	}
 	if o.Out == nil {
 		o.Out = io.Discard
 	}
-	n = &Node{
+	n := &Node{
 		o: o, log: o.Log, health: health.NewBoard(), metrics: prometheus.NewRegistry(), events: event.NewFan(),
 		hurry: make(chan struct{}, 1),
 	}

@@ -1,8 +1,12 @@
 package app_test
 
 import (
+	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"io"
+	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +14,8 @@ import (
 	"time"
 
 	"dialtone/e2e/node"
+	"dialtone/internal/app"
+	"dialtone/internal/config"
 	"dialtone/internal/talk"
 	"dialtone/internal/voice/carrier"
 )
@@ -55,6 +61,23 @@ func TestNodeServesItsPaths(t *testing.T) {
 	text, _ := io.ReadAll(r.Body)
 	if !strings.Contains(string(text), "dialtone_calls_live 0") {
 		t.Errorf("no call metrics in %.300s", text)
+	}
+}
+
+func TestStartFailsOnATakenPortAndGivesBackTheRest(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	c := config.Default()
+	c.DataDir, c.Demo = t.TempDir(), true
+	c.HTTPS.Listen, c.SIP.Listen, c.Media.Listen, c.Metrics.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", taken.Addr().String()
+	for range 2 { // the second start fails for the same reason, not for a locked file
+		_, err = app.New(t.Context(), app.Options{Config: c, Log: slog.New(slog.DiscardHandler)})
+		if err == nil || !strings.Contains(err.Error(), "metrics.listen") {
+			t.Fatalf("start: %v", err)
+		}
 	}
 }
 
@@ -151,5 +174,40 @@ func TestPathsAndPagesReachTheirOperations(t *testing.T) {
 		if got := n.Ask(t, http.MethodGet, path, nil, nil); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
+	}
+}
+
+// A console's stream goes on while nothing happens, longer than the time that
+// one write may take.
+func TestEventStreamSurvivesSilence(t *testing.T) {
+	n := node.Start(t, node.Options{})
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, n.URL("/api/v1/events"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+n.Demo.APIKey)
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true,
+	}}
+	response, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.ProtoMajor != 2 {
+		t.Fatalf("the stream came by %s", response.Proto)
+	}
+	lines := bufio.NewScanner(response.Body)
+	lines.Buffer(nil, 1<<20)
+	var seen []string
+	for lines.Scan() {
+		if line := lines.Text(); strings.HasPrefix(line, "event:") || strings.HasPrefix(line, ":") {
+			if seen = append(seen, line); strings.HasPrefix(line, ":") {
+				break
+			}
+		}
+	}
+	if len(seen) != 2 || seen[0] != "event: snapshot" {
+		t.Errorf("seen %q, %v", seen, lines.Err())
 	}
 }

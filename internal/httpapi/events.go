@@ -161,5 +161,9 @@ func (e *eventWriter) flush() error {
 	if _, err := e.w.Write(e.buf.Bytes()); err != nil {
 		return err
 	}
-	return e.rc.Flush()
+	if err := e.rc.Flush(); err != nil {
+		return err
+	}
+	// Over HTTP/2 a deadline resets the stream although nothing is being written.
+	return e.rc.SetWriteDeadline(time.Time{})
 }

@@ -20,6 +20,8 @@ const rebuildAfter = 25_000
 const refreshBefore = 60_000
 const resumeLimit = 12_000
 const dialLimit = 60_000
+// A key sounds for 160 ms, then 70 ms of nothing.
+const keyEvery = 240
 
 const dtmf = [...'0123456789'].map((key) => [`dtmf${key}`, `/sounds/dtmf${key}.wav`])
 const sounds = {
@@ -31,10 +33,23 @@ const sounds = {
   disconnect: '/sounds/disconnect.wav',
 }
 
+/**
+ * Each `connected` from the server points the SDK's telemetry at the vendor's
+ * host, also that of a call in progress; it stays with the host of this page.
+ */
+function keepTelemetryHere(device: Device): void {
+  const { _publisher: publisher } = device as unknown as { _publisher?: { setHost?(host: string): void } }
+  if (!publisher?.setHost) return
+  publisher.setHost(location.host)
+  publisher.setHost = () => {}
+}
+
 /** The telephone on the unmodified Voice SDK, pointed at the host that served the page. */
 export class SdkPhone implements PhoneAdapter {
   #device: Device | null = null
   #call: Call | null = null
+  #keys: string[] = []
+  #pressing: ReturnType<typeof setTimeout> | undefined
   #started = false
   #building = false
   #registered = false
@@ -113,12 +128,26 @@ export class SdkPhone implements PhoneAdapter {
     this.#call?.mute(on)
   }
 
+  // A browser forgets the keys it has yet to send when the next one comes
+  // (RTCDTMFSender.insertDTMF replaces them), so keys go one at a time.
   sendDigits(digits: string): void {
+    this.#keys.push(...digits)
+    if (this.#pressing === undefined) this.#pressKey()
+  }
+
+  #pressKey(): void {
+    const key = this.#keys.shift()
+    if (key === undefined || !this.#call) {
+      this.#keys = []
+      this.#pressing = undefined
+      return
+    }
     try {
-      this.#call?.sendDigits(digits)
+      this.#call.sendDigits(key)
     } catch {
       // Only for a character that is no digit, which the keypad does not have.
     }
+    this.#pressing = setTimeout(() => this.#pressKey(), keyEvery)
   }
 
   async useMicrophone(deviceId: string | null): Promise<void> {
@@ -152,7 +181,6 @@ export class SdkPhone implements PhoneAdapter {
       this.#device = this.#newDevice(token.token)
       // It settles only with an answer; events tell the rest.
       this.#device.register().catch(() => this.#again(this.#lastCode))
-      this.#resume(this.#device)
     } catch (error) {
       if (error instanceof Problem && error.status > 0 && error.status < 500 && error.status !== 429)
         this.options.emit({ type: 'refused', code: 0 })
@@ -181,6 +209,7 @@ export class SdkPhone implements PhoneAdapter {
       tokenRefreshMs: refreshBefore,
     }
     const device = new Device(token, options)
+    keepTelemetryHere(device)
     // The console rings by itself: at once, and on the ringer of its choice.
     device.audio?.incoming(false)
     device.audio?.on('deviceChange', () => void this.useSpeaker(this.options.speaker()))
@@ -204,12 +233,9 @@ export class SdkPhone implements PhoneAdapter {
     this.#everRegistered = true
     this.#attempt = 0
     this.#lastCode = 0
-    // Each `connected` without a home points telemetry at the vendor's host;
-    // setting the options again points it back at ours.
-    if (!device.home) device.updateOptions({})
-    device.audio?.incoming(false)
     void this.useSpeaker(this.options.speaker())
     this.options.emit({ type: 'registered', edge: device.edge ?? '' })
+    this.#resume(device)
   }
 
   #onUnregistered(): void {
