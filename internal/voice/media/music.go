@@ -3,8 +3,8 @@ package media
 import "math"
 
 // HoldMusic returns the music that a held party hears: a slow, soft piece of
-// our own, 24 s long, that loops without a seam. Making it takes some ten
-// milliseconds; keep it.
+// our own, 24 s long, that loops without a seam. Making it takes some
+// tens of milliseconds; keep it.
 func HoldMusic() *Clip {
 	const (
 		beat = sampleRate * 3 / 4 // 80 a minute
@@ -41,19 +41,37 @@ func pitch(note int) float64 { return 440 * math.Pow(2, float64(note-69)/12) }
 // highest partial that a telephone carries.
 const highest = 3300
 
+// oscillator makes a sine with no more than a multiplication a sample.
+type oscillator struct{ now, before, turn float64 }
+
+// newOscillator returns sin(2π·hz·t) for samples from the given one on.
+func newOscillator(hz float64, from int) oscillator {
+	w := 2 * math.Pi * hz / sampleRate
+	return oscillator{now: math.Sin(w * float64(from)), before: math.Sin(w * float64(from-1)), turn: 2 * math.Cos(w)}
+}
+
+func (s *oscillator) next() float64 {
+	v := s.now
+	s.now, s.before = s.turn*s.now-s.before, s.now
+	return v
+}
+
 // pluck adds a decaying note with a few overtones, round the end of the loop.
 func pluck(mix []float64, at, length int, hz, gain float64) {
-	const attack = 12 * sampleRate / 1000
+	const attack, release = 12 * sampleRate / 1000, sampleRate / 20
 	for partial, share := range [...]float64{1, 0.35, 0.15, 0.06} {
 		f := hz * float64(partial+1)
 		if f > highest {
 			break
 		}
-		step := 2 * math.Pi * f / sampleRate
-		decay := (2.2 + 1.5*float64(partial)) / sampleRate
-		for i := range length {
-			env := math.Exp(-decay*float64(i)) * min(1, float64(i)/attack, float64(length-i)/(sampleRate/20))
-			mix[(at+i)%len(mix)] += gain * share * env * math.Sin(step*float64(i))
+		tone := newOscillator(f, 0)
+		env, decay := gain*share, math.Exp(-(2.2+1.5*float64(partial))/sampleRate)
+		for i, j := 0, at; i < length; i, j = i+1, j+1 {
+			if j == len(mix) {
+				j = 0
+			}
+			mix[j] += env * min(1, float64(i)/attack, float64(length-i)/release) * tone.next()
+			env *= decay
 		}
 	}
 }
@@ -61,13 +79,16 @@ func pluck(mix []float64, at, length int, hz, gain float64) {
 // pad adds a soft held note that swells in and out across its neighbours.
 func pad(mix []float64, at, length int, hz, gain float64) {
 	overlap := length / 8
+	a, b := newOscillator(hz, -overlap), newOscillator(hz*1.003, -overlap) // a slow beat
+	swell := func(i int) float64 {                                         // of the edge that ends at i == 2*overlap
+		if i >= 2*overlap {
+			return 1
+		}
+		return math.Sin(math.Pi / 2 * float64(i) / float64(2*overlap))
+	}
 	for i := -overlap; i < length+overlap; i++ {
-		x := float64(i+overlap) / float64(2*overlap)
-		y := float64(length+overlap-i) / float64(2*overlap)
-		env := math.Sin(math.Pi/2*min(1, x)) * math.Sin(math.Pi/2*min(1, y))
-		t := float64(i) / sampleRate
-		v := math.Sin(2*math.Pi*hz*t) + math.Sin(2*math.Pi*hz*1.003*t) // a slow beat
-		mix[(at+i+len(mix))%len(mix)] += gain * env * v
+		env := gain * swell(i+overlap) * swell(length+overlap-i)
+		mix[(at+i+len(mix))%len(mix)] += env * (a.next() + b.next())
 	}
 }
 
