@@ -40,22 +40,22 @@ type failures struct {
 
 func newThrottle() *throttle { return &throttle{failures: map[string]failures{}} }
 
-// wait returns how long the longest-waiting of the keys has to wait.
-func (t *throttle) wait(now time.Time, keys ...string) time.Duration {
+// wait returns how long the key has to wait.
+func (t *throttle) wait(now time.Time, key string) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	var longest time.Duration
-	for _, key := range keys {
-		longest = max(longest, t.failures[key].until.Sub(now))
-	}
-	return longest
+	return t.failures[key].until.Sub(now)
 }
 
-// fail counts a failure of the key.
-func (t *throttle) fail(now time.Time, key string, free int) {
+// charge counts an attempt of the key as failed, unless it has to wait: then
+// for how long.
+func (t *throttle) charge(now time.Time, key string, free int) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	f := t.failures[key]
+	if wait := f.until.Sub(now); wait > 0 {
+		return wait
+	}
 	if now.Sub(f.last) > backoffForget {
 		f = failures{}
 	}
@@ -68,6 +68,18 @@ func (t *throttle) fail(now time.Time, key string, free int) {
 		t.forget(now)
 	}
 	t.failures[key] = f
+	return 0
+}
+
+// refund takes back a charge of an attempt that came to nothing by our fault.
+func (t *throttle) refund(key string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if f, ok := t.failures[key]; ok {
+		f.n--
+		f.until = time.Time{}
+		t.failures[key] = f
+	}
 }
 
 // forget makes room: what is old goes, and when nothing is, anything.

@@ -62,17 +62,23 @@ func (d *Door) SignIn(ctx context.Context, login, password string, c Client) (u 
 		login = login[:320]
 	}
 	byLogin, byRemote := "login "+login, "remote "+c.Remote
-	if wait := d.throttle.wait(now, byLogin, byRemote); wait > 0 {
+	// A name is charged before its password is looked at, so that guesses made at
+	// once do not all get through.
+	wait := d.throttle.wait(now, byRemote)
+	if wait <= 0 {
+		wait = d.throttle.charge(now, byLogin, loginFree)
+	}
+	if wait > 0 {
 		return User{}, Session{}, "", fault.Wrap(fault.TooMany, &Backoff{RetryAfter: wait},
 			"Too many attempts to sign in. Wait a moment, then try again.")
 	}
 	u, ok, err := d.find(ctx, login, password)
 	if err != nil {
+		d.throttle.refund(byLogin)
 		return User{}, Session{}, "", err
 	}
 	if !ok {
-		d.throttle.fail(now, byLogin, loginFree)
-		d.throttle.fail(now, byRemote, remoteFree)
+		d.throttle.charge(now, byRemote, remoteFree)
 		return User{}, Session{}, "", fault.New(fault.Unauthenticated, "Name or password is wrong.")
 	}
 	d.throttle.succeed(byLogin)
@@ -98,11 +104,12 @@ func (d *Door) find(ctx context.Context, login, password string) (User, bool, er
 		return User{}, false, err
 	}
 	var found User
-	n := 0
+	n, checked := 0, false
 	for _, u := range users {
 		if u.Disabled || u.Password == "" {
 			continue
 		}
+		checked = true
 		ok, err := d.verifier.check(ctx, password, u.Password)
 		if err != nil {
 			return User{}, false, err
@@ -111,7 +118,7 @@ func (d *Door) find(ctx context.Context, login, password string) (User, bool, er
 			found, n = u, n+1
 		}
 	}
-	if len(users) == 0 {
+	if !checked {
 		_, err = d.verifier.check(ctx, password, "")
 	}
 	// A name may be used in two accounts; with one password for both, only the
