@@ -442,3 +442,9 @@ func (p *Page) Errors() []string {
 	}
 	return nil
 }
+
+// Crash ends the page's process, as a crash does. Of the page only Log, Errors
+// and Leave are of use afterwards.
+func (p *Page) Crash() {
+	_, _ = p.b.ask("do", map[string]any{"page": p.id, "method": "goto", "args": []any{"chrome://crash"}})
+}

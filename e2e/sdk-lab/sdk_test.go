@@ -493,3 +493,45 @@ func TestEventGateway(t *testing.T) {
 		})
 	})
 }
+
+// A tab that crashes says nothing: neither hangup nor the end of DTLS.
+func TestPageCrashes(t *testing.T) {
+	l := newLab(t)
+	p := l.open("v2.html")
+	l.register(p, "alice")
+	p.Eval("lab.connect({To: '+15550100'})", nil)
+	c := l.offered()
+	c.leg.Answer([]call.Codec{call.PCMU})
+	want[call.Up](c)
+	p.Until("lab.isOpen()")
+	want[call.Heard](c)
+	at := time.Now()
+	p.Crash()
+	down := want[call.Down](c)
+	t.Logf("down after %s: %+v", time.Since(at), down)
+	if took := time.Since(at); took > 20*time.Second || down.Cause == call.Completed {
+		t.Errorf("after %s: %+v", took, down)
+	}
+}
+
+// The SDK's own test of the way to us: register, call, measure, report.
+func TestPreflight(t *testing.T) {
+	l := newLab(t)
+	p := l.open("v2.html")
+	p.Eval(`const test = (lab.test = Twilio.Device.runPreflight(arg, {chunderw: lab.host, sounds: lab.sounds}));
+		test.on('completed', (report) => { lab.report = report; });
+		test.on('failed', (e) => lab.note('failed', e.code));
+		test.on('warning', (w) => lab.note('warning', w));
+		return true`, nil, l.token("alice", time.Hour))
+	c := l.offered()
+	c.leg.Answer([]call.Codec{call.PCMU})
+	want[call.Up](c)
+	c.talk()
+	want[call.Heard](c)
+	time.Sleep(3 * time.Second) // what a preflight measures
+	c.leg.End(call.Completed)
+	p.Until("lab.report")
+	if got := p.Text("lab.report.callSid + ' ' + lab.report.edge + ' ' + lab.events.join()"); got != string(c.id)+" lab " {
+		t.Errorf("the report: %q", got)
+	}
+}
