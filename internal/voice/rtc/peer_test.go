@@ -440,3 +440,50 @@ func TestAllLocalAddressesAreOffered(t *testing.T) {
 		}
 	}
 }
+
+// Two browsers on one bridge hear each other, every packet once and untouched.
+func TestTwoBrowsersOnABridge(t *testing.T) {
+	e := newEngine(t, "127.0.0.1:0")
+	var b [2]*browser
+	var ep [2]*media.Endpoint
+	for i := range b {
+		var p *Peer
+		var s *states
+		b[i], p, s = dial(t, e, webrtc.MimeTypePCMU, call.PCMU)
+		talk(t, b[i], p)
+		s.wait(t, Connected)
+		ep[i] = media.NewEndpoint(p, media.Hooks{})
+		defer ep[i].Close()
+	}
+	for i := range b {
+		for len(b[i].heard) > 0 {
+			<-b[i].heard
+		}
+	}
+	media.Bridge(ep[0], ep[1])
+	const n = 100
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for i := range n {
+		<-tick.C
+		b[0].say(byte(i))
+		b[1].say(byte(100 + i))
+	}
+	for i, first := range []byte{100, 0} {
+		var last *rtp.Packet
+		for k := range n {
+			select {
+			case p := <-b[i].heard:
+				if p.Payload[0] != first+byte(k) || len(p.Payload) != 160 {
+					t.Fatalf("browser %d heard %d in place of %d", i, p.Payload[0], first+byte(k))
+				}
+				if last != nil && (p.SequenceNumber != last.SequenceNumber+1 || p.Timestamp != last.Timestamp+160) {
+					t.Fatalf("browser %d: packet %v after %v", i, p.Header, last.Header)
+				}
+				last = p
+			case <-time.After(5 * time.Second):
+				t.Fatalf("browser %d heard %d packets of %d", i, k, n)
+			}
+		}
+	}
+}
