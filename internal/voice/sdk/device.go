@@ -37,6 +37,7 @@ type device struct {
 	refusals  int       // tokens refused on this connection
 	refused   wireError // the last refusal, for calls tried nevertheless
 	stopAt    time.Time // when to tell the device to stop trying; zero: not refused
+	retryAt   time.Time // when to let the device come back, as we could not judge its token; zero: we could
 	warned    bool      // the device was told that its token expired
 	hold      time.Duration
 	sdk       string
@@ -247,6 +248,7 @@ func (d *device) tick(now time.Time) {
 	if stop {
 		d.stopAt = time.Time{}
 	}
+	retry := !d.retryAt.IsZero() && !now.Before(d.retryAt)
 	expired := d.in && !d.claims.Expires.IsZero() && !now.Before(d.claims.Expires)
 	warn := expired && !d.warned
 	if warn {
@@ -261,6 +263,9 @@ func (d *device) tick(now time.Time) {
 	case stop:
 		d.send("close", empty{})
 		d.close("refused", websocket.StatusPolicyViolation, "the token was refused")
+		return
+	case retry:
+		d.close("not_judged", websocket.StatusTryAgainLater, "the token could not be checked")
 		return
 	}
 	if beat {

@@ -177,6 +177,19 @@ func TestWhenKeysCannotBeRead(t *testing.T) {
 			t.Errorf("%v", e)
 		}
 		p.enter("alice")
+		time.Sleep(time.Minute)
+		stays(t, p)
+		p.listen("broken") // a refresh that we cannot judge takes nothing away
+		p.take("error")
+		time.Sleep(time.Minute)
+		stays(t, p)
+
+		again := r.open("alice", "2.18.5")
+		again.listen("broken")
+		again.take("error")
+		time.Sleep(7 * time.Second)
+		again.quiet(t) // no "close", so that it comes back
+		closedWith(t, again, websocket.StatusTryAgainLater)
 	})
 }
 

@@ -28,9 +28,7 @@ func (d *device) listen(l listen, version string) {
 	if err != nil {
 		var r *token.Refusal
 		if !errors.As(err, &r) {
-			d.log.Error("token could not be judged", "err", err)
-			r = &token.Refusal{}
-			d.refuse(r, wireError{Code: codeConnection, Message: "The token could not be checked right now.", RetryAfter: 5})
+			d.cannotJudge(err)
 			return
 		}
 		d.refuse(r, refusal(r.Reason.Class()))
@@ -52,7 +50,7 @@ func (d *device) listen(l listen, version string) {
 	}
 	d.mu.Lock()
 	d.claims, d.in, d.warned, d.refusals = claims, true, false, 0
-	d.stopAt, d.refused = time.Time{}, wireError{}
+	d.stopAt, d.retryAt, d.refused = time.Time{}, time.Time{}, wireError{}
 	d.mu.Unlock()
 	d.server.directory.letIn(d, who)
 	d.publish(event.Connected, "", 0)
@@ -82,6 +80,22 @@ func (d *device) welcome() connectedPayload {
 		p.Token.TTL = int(math.Floor(ttl.Seconds()))
 	}
 	return p
+}
+
+// cannotJudge is our failure, not the token's. The device is told, and its
+// connection is closed a little later: then it comes back by itself. Closed at
+// once it would be back within 100 ms, again and again.
+func (d *device) cannotJudge(err error) {
+	d.log.Error("a token could not be judged", "err", err)
+	wait := d.server.times.Unjudged
+	d.mu.Lock()
+	if !d.in {
+		d.retryAt = time.Now().Add(wait)
+	}
+	d.refused = wireError{Code: codeConnection, Message: "The token could not be checked right now.", RetryAfter: int(wait.Seconds())}
+	e := d.refused
+	d.mu.Unlock()
+	d.send("error", errorPayload{Error: e})
 }
 
 // refuse tells the device why. An error alone leaves it able to recover with a

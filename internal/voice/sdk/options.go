@@ -85,6 +85,7 @@ type Times struct {
 	Silence     time.Duration // without any frame until a connection is lost; 30 s
 	Write       time.Duration // for one frame; 5 s
 	Refused     time.Duration // after a refused token until a device is told to stop; 20 s
+	Unjudged    time.Duration // after we could not judge a token until its connection is closed; 5 s
 	ExpiryGrace time.Duration // after a token expired until its device cannot be called; 30 s
 	Ring        time.Duration // a dialled leg rings at most, if the Dial does not say; 60 s
 	Regain      time.Duration // a ringing leg waits for a device to come back when all are gone; 3 s
@@ -116,6 +117,7 @@ func (t Times) withDefaults() Times {
 	or(&t.Silence, 30*time.Second)
 	or(&t.Write, 5*time.Second)
 	or(&t.Refused, 20*time.Second)
+	or(&t.Unjudged, 5*time.Second)
 	or(&t.ExpiryGrace, 30*time.Second)
 	or(&t.Ring, 60*time.Second)
 	or(&t.Regain, 3*time.Second)
