@@ -302,13 +302,11 @@ func TestMissedCallBecomesAVoicemail(t *testing.T) {
 	d.page.Click(test("voicemail-play"))
 	node.Until(t, 15*time.Second, "the message plays", func() bool {
 		var plays bool
-		d.page.Eval(`(() => { const a = document.querySelector('[data-testid="voicemail-audio"]'); return !!a && a.currentTime > 0.3 && a.duration > 1 })()`, &plays)
+		d.page.Eval(`const a = document.querySelector('[data-testid="voicemail-audio"]'); return !!a && a.currentTime > 0.3 && a.duration > 1`, &plays)
 		return plays
 	})
-	d.idle2()
+	n.Idle(t)
 }
-
-func (d *desk) idle2() { d.t.Helper(); d.node.Idle(d.t) }
 
 func TestBannerSaysThatTheAgentCannotBeReached(t *testing.T) {
 	d := open(t, node.Start(t, node.Options{}), "alice")

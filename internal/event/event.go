@@ -32,7 +32,7 @@ type RegistrationOutcome string
 const (
 	Connected    RegistrationOutcome = "connected"
 	Registered   RegistrationOutcome = "registered"
-	Unregistered RegistrationOutcome = "unregistered" // on request, calls still possible
+	Unregistered RegistrationOutcome = "unregistered" // this connection, on request or gone while the identity has others
 	Refused      RegistrationOutcome = "refused"
 	Lost         RegistrationOutcome = "lost" // the last connection of this device is gone
 )

@@ -19,7 +19,8 @@ import (
 // Cast is who plays.
 type Cast struct {
 	Account string
-	Line    string   // E.164
+	Line    string   // E.164: rings at the agents
+	Mailbox string   // E.164: a line whose only agent is never there: it takes messages
 	Agents  []string // identities: those of the demo first
 	key     people.APIKey
 }
@@ -40,19 +41,32 @@ func Seed(ctx context.Context, dir string, agents int) (c Cast, err error) {
 		return Cast{}, err
 	}
 	c = Cast{Account: demo.Account.ID, Line: demo.Line.Number, Agents: []string{"alice", "bob"}, key: demo.Key}
-	line := demo.Line
-	for i := len(c.Agents); i < agents; i++ {
-		name := fmt.Sprintf("agent%d", i)
+	hire := func(name string) (string, error) {
 		u := people.User{
 			ID: talk.NewID("US"), Account: c.Account, Name: name, Email: name + "@demo.example",
 			Role: people.Agent, Identity: name, Created: time.Now(),
 		}
-		if err := store.PutUser(ctx, u); err != nil {
+		return u.ID, store.PutUser(ctx, u)
+	}
+	line := demo.Line
+	for i := len(c.Agents); i < agents; i++ {
+		name := fmt.Sprintf("agent%d", i)
+		id, err := hire(name)
+		if err != nil {
 			return Cast{}, err
 		}
-		line.Agents, c.Agents = append(line.Agents, u.ID), append(c.Agents, name)
+		line.Agents, c.Agents = append(line.Agents, id), append(c.Agents, name)
 	}
-	return c, store.PutLine(ctx, line)
+	absent, err := hire("absent")
+	if err != nil {
+		return Cast{}, err
+	}
+	mailbox := talk.LineSettings{
+		ID: talk.NewID("PN"), Account: c.Account, Number: "+15550198", Name: "Mailbox", Agents: []string{absent},
+		Voicemail: true, Created: time.Now(),
+	}
+	c.Mailbox = mailbox.Number
+	return c, errors.Join(store.PutLine(ctx, line), store.PutLine(ctx, mailbox))
 }
 
 // Token mints an access token that is valid from at on: for the past, an expired one.

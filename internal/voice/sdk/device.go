@@ -295,7 +295,7 @@ func (d *device) gone() {
 	switch {
 	case !left.stillConnected:
 		d.publish(event.Lost, "", 0)
-	case left.registered && !left.stillReachable:
+	case left.registered:
 		d.publish(event.Unregistered, "", 0)
 	}
 }

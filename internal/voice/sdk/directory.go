@@ -129,7 +129,6 @@ func (r *directory) registerLocked(e *entry, on bool) {
 // departure says what a gone connection leaves behind.
 type departure struct {
 	in, registered bool   // what it was
-	stillReachable bool   // another connection of the identity is registered
 	stillConnected bool   // another connection of the identity is there
 	legs           []*leg // of the identity, to be told
 }
@@ -145,10 +144,7 @@ func (r *directory) remove(d *device) departure {
 	r.leaveLocked(d, e)
 	delete(r.devices, d)
 	if e.in {
-		for _, other := range r.parties[e.who] {
-			gone.stillConnected = true
-			gone.stillReachable = gone.stillReachable || r.devices[other].registered
-		}
+		gone.stillConnected = len(r.parties[e.who]) > 0
 		for l := range r.owned[e.who] {
 			gone.legs = append(gone.legs, l)
 		}

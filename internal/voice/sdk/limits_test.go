@@ -155,12 +155,13 @@ func TestVerdictsArePublished(t *testing.T) {
 		other := r.open("alice2", "1.15.1")
 		other.listen("alice")
 		other.register()
-		other.drop() // the first device is still there
+		other.drop() // the first device is still there: not lost
 		p.say("register", object{"media": object{"audio": false}})
 		p.drop()
 		want := []string{
 			"refused alice expired", "connected alice", "registered alice", "unregistered alice expired",
-			"connected alice", "registered alice", "connected alice", "registered alice", "unregistered alice", "lost alice",
+			"connected alice", "registered alice",
+			"connected alice", "registered alice", "unregistered alice", "unregistered alice", "lost alice",
 		}
 		if got := r.registrations(); !slices.Equal(got, want) {
 			t.Errorf("got  %s\nwant %s", strings.Join(got, ", "), strings.Join(want, ", "))

@@ -1,0 +1,417 @@
+package load
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"dialtone/e2e/device"
+	"dialtone/e2e/node"
+	"dialtone/internal/voice/carrier"
+)
+
+// tally is what is expected in the database after calls.
+type tally struct {
+	mu         sync.Mutex
+	calls      map[string]int // "direction status cause legs"
+	missed     int
+	voicemails int
+}
+
+func (y *tally) add(call string, missed, voicemails int) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.calls[call]++
+	y.missed += missed
+	y.voicemails += voicemails
+}
+
+func (y *tally) made() (n int) {
+	for _, c := range y.calls {
+		n += c
+	}
+	return n
+}
+
+// Two hundred calls in a row and fifty at once, of every kind, leave nothing
+// behind: no goroutine, socket, SIP dialog or transaction, leg, call, file or row
+// but the records that they are to leave.
+func TestNothingIsLeft(t *testing.T) {
+	w := newWorld(t, 26, 26)
+	w.node.Idle(t)
+	before, where := w.traces(), stacks()
+	t.Logf("before: %s", before)
+	expected := &tally{calls: map[string]int{}}
+
+	began := time.Now()
+	for i := range 200 {
+		kind := kinds[i%len(kinds)]
+		if i%100 == 50 {
+			kind = message
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		if err := kind.hold(ctx, w, w.callers[i%len(w.callers)], expected); err != nil {
+			t.Errorf("call %d, %s: %v", i+1, kind.name, err)
+		}
+		cancel()
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	t.Logf("200 calls in a row took %v", time.Since(began).Round(time.Millisecond))
+	w.node.Idle(t)
+
+	began = time.Now()
+	w.atOnce(expected)
+	t.Logf("50 calls at once took %v", time.Since(began).Round(time.Millisecond))
+	w.node.Idle(t)
+
+	began = time.Now()
+	after := w.settle(before, 45*time.Second)
+	t.Logf("after %v more: %s", time.Since(began).Round(time.Millisecond), after)
+	if after.open != before.open {
+		t.Errorf("the node still holds %+v, before %+v", after.open, before.open)
+	}
+	if after.goroutines > before.goroutines+slack {
+		t.Errorf("%d goroutines, before %d; more than before:\n%s", after.goroutines, before.goroutines, moreThan(where, stacks()))
+	}
+	if after.sockets != before.sockets {
+		t.Errorf("%d sockets, before %d", after.sockets, before.sockets)
+	}
+	w.records(before, after, expected)
+}
+
+// records compares what is kept with what should be.
+func (w *world) records(before, after traces, expected *tally) {
+	t := w.t
+	found := map[string]int{}
+	w.database(func(db *sql.DB) {
+		for _, row := range column(t, db, `SELECT direction || ' ' || status || ' ' || cause || ' ' || (SELECT count(*) FROM legs WHERE call = id) FROM calls`) {
+			found[row]++
+		}
+		if open := column(t, db, `SELECT id FROM calls WHERE ended = 0 OR offered = 0 OR cause = ''`); len(open) > 0 {
+			t.Errorf("%d calls are recorded without an end", len(open))
+		}
+		if open := column(t, db, `SELECT leg FROM legs WHERE ended = 0 OR cause = '' OR call NOT IN (SELECT id FROM calls)`); len(open) > 0 {
+			t.Errorf("%d legs are recorded without an end or a call", len(open))
+		}
+	})
+	for _, key := range sortedKeys(found, expected.calls) {
+		if found[key] != expected.calls[key] {
+			t.Errorf("calls %q: %d recorded, %d made", key, found[key], expected.calls[key])
+		}
+	}
+	want := map[string]int{"calls": expected.made(), "missed": expected.missed, "voicemails": expected.voicemails}
+	for table, n := range after.rows {
+		if table == "legs" {
+			continue // counted with their calls
+		}
+		if n != before.rows[table]+want[table] {
+			t.Errorf("table %s: %d rows, before %d, %d were to come", table, n, before.rows[table], want[table])
+		}
+	}
+	if after.files["recordings"] != expected.voicemails || after.files["spool"] != 0 {
+		t.Errorf("files: %v, want %d recordings and nothing in the spool", after.files, expected.voicemails)
+	}
+}
+
+// kind is one way a call can go.
+type kind struct {
+	name string
+	hold func(ctx context.Context, w *world, d *device.Device, y *tally) error
+}
+
+const soon = 20 * time.Millisecond // between hearing each other and the end
+
+var kinds = []kind{
+	{"answered, the carrier hangs up", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
+		done := w.callIn(ctx, carrier.CallOptions{For: 120 * time.Millisecond})
+		c, err := w.answered(ctx)
+		if err != nil {
+			return err
+		}
+		y.add("inbound completed completed 2", 0, 0)
+		return errors.Join(c.AwaitEnd(ctx), wasAnswered(<-done))
+	}},
+	{"talks", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		y.add("outbound completed completed 2", 0, 0)
+		return dialAndTalk(ctx, d, "+15550105")
+	}},
+	{"busy", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		y.add("outbound not_answered busy 2", 0, 0)
+		return dialInVain(ctx, d, "+15550101", 31486)
+	}},
+	{"answered, the device hangs up", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
+		done := w.callIn(ctx, carrier.CallOptions{})
+		c, err := w.answered(ctx)
+		if err != nil {
+			return err
+		}
+		y.add("inbound completed completed 2", 0, 0)
+		return errors.Join(c.HangUp(), wasAnswered(<-done))
+	}},
+	{"echoes", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		y.add("outbound completed completed 2", 0, 0)
+		return dialAndTalk(ctx, d, "+15550100")
+	}},
+	{"refused", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		y.add("outbound failed carrier_error 2", 0, 0)
+		return dialInVain(ctx, d, "+15550103", 31005)
+	}},
+	{"abandoned", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
+		ringing, giveUp := context.WithCancel(ctx)
+		defer giveUp()
+		done := w.callIn(ringing, carrier.CallOptions{})
+		c, err := w.rang(ctx)
+		if err != nil {
+			return err
+		}
+		giveUp()
+		y.add("inbound abandoned cancelled 2", 1, 0)
+		if err := c.AwaitEnd(ctx); err != nil {
+			return err
+		}
+		if r := <-done; r.err != nil || r.Status != 487 {
+			return fmt.Errorf("the carrier was told %d %s, %w", r.Status, r.Reason, r.err)
+		}
+		return nil
+	}},
+	{"given up by the device", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		c, err := d.Call(url.Values{"To": {"+15550102"}})
+		if err != nil {
+			return err
+		}
+		for c.Times().Ringing.IsZero() {
+			if !pause(ctx, time.Millisecond) {
+				return errors.New("it did not ring")
+			}
+		}
+		y.add("outbound abandoned cancelled 2", 0, 0)
+		return c.HangUp()
+	}},
+	{"declined, then answered by the next agent", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
+		done := w.callIn(ctx, carrier.CallOptions{})
+		first, err := w.rang(ctx)
+		if err != nil {
+			return err
+		}
+		if err := first.Reject(); err != nil {
+			return err
+		}
+		c, err := w.answered(ctx)
+		if err != nil {
+			return err
+		}
+		y.add("inbound completed completed 3", 1, 0)
+		return errors.Join(c.HangUp(), wasAnswered(<-done))
+	}},
+	{"talks and hangs up", func(ctx context.Context, _ *world, d *device.Device, y *tally) error {
+		c, err := d.Call(url.Values{"To": {"+15550109"}})
+		if err != nil {
+			return err
+		}
+		y.add("outbound completed completed 2", 0, 0)
+		return errors.Join(c.AwaitAnswer(ctx), c.AwaitEnd(ctx))
+	}},
+}
+
+var message = kind{"leaves a message", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
+	// # skips the greeting; the beep and 1.5 s of message follow.
+	r := <-w.callIn(ctx, carrier.CallOptions{To: w.cast.Mailbox, DTMF: "#", For: 4 * time.Second})
+	y.add("inbound voicemail completed 1", 0, 1)
+	return wasAnswered(r)
+}}
+
+func wasAnswered(r called) error {
+	if r.err != nil {
+		return r.err
+	}
+	if !r.Answered || r.Status != 200 {
+		return fmt.Errorf("the carrier was told %d %s", r.Status, r.Reason)
+	}
+	return nil
+}
+
+// answered takes the next call that rings and listens until it is heard.
+func (w *world) answered(ctx context.Context) (*device.Call, error) {
+	c, err := w.rang(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Accept(); err != nil {
+		return nil, err
+	}
+	if err := c.AwaitSound(ctx); err != nil {
+		return nil, err
+	}
+	pause(ctx, soon)
+	return c, nil
+}
+
+func dialAndTalk(ctx context.Context, d *device.Device, number string) error {
+	c, err := d.Call(url.Values{"To": {number}})
+	if err != nil {
+		return err
+	}
+	if err := c.AwaitAnswer(ctx); err != nil {
+		return err
+	}
+	if err := c.AwaitSound(ctx); err != nil {
+		return err
+	}
+	pause(ctx, soon)
+	return c.HangUp()
+}
+
+func dialInVain(ctx context.Context, d *device.Device, number string, code int) error {
+	c, err := d.Call(url.Values{"To": {number}})
+	if err != nil {
+		return err
+	}
+	var refused *device.Error
+	if err := c.AwaitEnd(ctx); !errors.As(err, &refused) || refused.Code != code {
+		return fmt.Errorf("ended with %w, want %d", err, code)
+	}
+	return nil
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// atOnce holds fifty calls at the same time, and a few beside them that come to
+// nothing, and lets all go together.
+func (w *world) atOnce(y *tally) {
+	t := w.t
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	enough, letGo := context.WithCancel(ctx)
+	defer letGo()
+	var all sync.WaitGroup
+	hold := func(what string, f func() error) {
+		all.Go(func() {
+			if err := f(); err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		})
+	}
+	const answered, ringing, messages, talking, echoing, unanswered = 20, 3, 5, 10, 8, 4
+	for range messages {
+		hold("message", func() error {
+			r := <-w.callIn(ctx, carrier.CallOptions{To: w.cast.Mailbox, DTMF: "#", For: 5 * time.Second})
+			y.add("inbound voicemail completed 1", 0, 1)
+			return wasAnswered(r)
+		})
+	}
+	for range answered + ringing {
+		hold("call in", func() error {
+			r := <-w.callIn(enough, carrier.CallOptions{})
+			switch {
+			case r.err != nil:
+				return r.err
+			case r.Answered:
+				y.add("inbound completed completed 2", 0, 0)
+			default:
+				y.add("inbound abandoned cancelled 2", 1, 0)
+			}
+			return nil
+		})
+	}
+	for i := range answered {
+		hold("answer", func() error {
+			c, err := w.answered(ctx)
+			if err != nil {
+				return err
+			}
+			<-enough.Done()
+			if i%2 == 0 {
+				_ = c.HangUp() // or the carrier was faster
+			}
+			return c.AwaitEnd(ctx)
+		})
+	}
+	dial := func(number string, d *device.Device) {
+		hold("call to "+number, func() error {
+			c, err := d.Call(url.Values{"To": {number}})
+			if err != nil {
+				return err
+			}
+			if number != "+15550102" {
+				if err := c.AwaitSound(ctx); err != nil {
+					return err
+				}
+			}
+			<-enough.Done()
+			return c.HangUp()
+		})
+		if number == "+15550102" {
+			y.add("outbound abandoned cancelled 2", 0, 0)
+		} else {
+			y.add("outbound completed completed 2", 0, 0)
+		}
+	}
+	free := w.callers
+	next := func() *device.Device {
+		d := free[0]
+		free = free[1:]
+		return d
+	}
+	for range talking {
+		dial("+15550105", next())
+	}
+	for range echoing {
+		dial("+15550100", next())
+	}
+	for range unanswered {
+		dial("+15550102", next())
+	}
+	for _, refused := range []struct {
+		number, row string
+		code        int
+	}{
+		{"+15550101", "outbound not_answered busy 2", 31486}, {"+15550103", "outbound failed carrier_error 2", 31005},
+		{"+15550101", "outbound not_answered busy 2", 31486}, {"+15550103", "outbound failed carrier_error 2", 31005},
+	} {
+		d := next()
+		hold("call to "+refused.number, func() error { return dialInVain(ctx, d, refused.number, refused.code) })
+		y.add(refused.row, 0, 0)
+	}
+
+	most := 0
+	node.Until(t, 30*time.Second, "fifty calls at once", func() bool {
+		most = max(most, w.node.Open().Calls)
+		return most >= answered+ringing+messages+talking+echoing+unanswered
+	})
+	pause(ctx, time.Second) // hear each other for a while
+	t.Logf("%d calls at once: %+v", most, w.node.Open())
+	letGo()
+	all.Wait()
+	// What rang unanswered is no longer of interest.
+	for len(w.rings) > 0 {
+		<-w.rings
+	}
+}
+
+func sortedKeys(maps ...map[string]int) []string {
+	seen := map[string]bool{}
+	var all []string
+	for _, m := range maps {
+		for k := range m {
+			if !seen[k] {
+				seen[k] = true
+				all = append(all, k)
+			}
+		}
+	}
+	return all
+}
