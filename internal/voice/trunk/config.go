@@ -24,7 +24,7 @@ type Config struct {
 	Destinations Destinations  `yaml:"destinations"`  // who may be called
 	CallerID     string        `yaml:"caller_id"`     // shown by calls without a number of their own
 	Trunks       []Trunk       `yaml:"trunks"`        // in the order in which they are tried
-	MediaTimeout time.Duration `yaml:"media_timeout"` // a leg whose audio is away so long is ended; 0: 60 s
+	MediaTimeout time.Duration `yaml:"media_timeout"` // a leg that was heard and sends neither RTP nor RTCP so long is ended; 0: 2 min
 }
 
 // Trunk is the connection to one carrier.

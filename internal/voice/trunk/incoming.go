@@ -298,7 +298,7 @@ func (in *incoming) accept(codecs []call.Codec) {
 		l.bye(call.CarrierError)
 	})
 	if !l.lateOffer {
-		l.tell(call.Up{Codec: l.session.Codec(), Trunk: l.dialog.carrier.Name})
+		l.tellUp()
 	}
 }
 
@@ -322,7 +322,7 @@ func (in *incoming) acknowledged(req *sip.Request, late bool) {
 		l.bye(call.NoCodec)
 		return
 	}
-	l.tell(call.Up{Codec: l.session.Codec(), Trunk: l.dialog.carrier.Name})
+	l.tellUp()
 }
 
 // cancelled: the caller gave up before an answer.

@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -587,6 +588,42 @@ func TestInboundDigest(t *testing.T) {
 		c.ackRefusal()
 	}
 	n.quietly()
+}
+
+// A node that listens everywhere tells each carrier the address that it sees.
+func TestListensEverywhere(t *testing.T) {
+	conn, err := net.ListenPacket("udp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPeer(t)
+	n := startNode(t, Config{Trunks: []Trunk{trunkTo("one", p)}}, func(o *Options) { o.UDP = []net.PacketConn{conn} })
+	n.addr = &net.UDPAddr{IP: net.ParseIP("127.0.0.1"), Port: conn.LocalAddr().(*net.UDPAddr).Port}
+	c := p.call(n)
+	c.invite(p.sdp("0 101", "a=rtpmap:101 telephone-event/8000", "a=sendonly"))
+	o := n.offered()
+	o.leg.Answer(nil)
+	res := c.noteTag(p.response(200))
+	c.ack("")
+	want[call.Up](t, o.reports)
+	if h := want[call.FarHold](t, o.reports); !h.On {
+		t.Error("answered on hold, not reported")
+	}
+	m := describe(t, res.Body())
+	if m.Addr.String() != "127.0.0.1" || res.Contact().Address.Host != "127.0.0.1" {
+		t.Errorf("audio at %s, contact %s", m.Addr, res.Contact())
+	}
+	newTalker(p.rtp, m.Port, "127.0.0.1").send(160)
+	heard := <-o.reports
+	if _, ok := heard.(call.Heard); !ok {
+		t.Errorf("report %T", heard)
+	}
+	o.leg.End(call.Completed)
+	p.reply(p.request("BYE"), 200, "", "")
+	wantDown(t, o.reports, call.Completed)
+	_, r := n.dial(call.Dial{To: call.Phone("+15550100")})
+	p.accept(p.request("INVITE"), "x")
+	want[call.Up](t, r)
 }
 
 func TestSource(t *testing.T) {

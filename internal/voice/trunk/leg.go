@@ -34,6 +34,7 @@ type leg struct {
 	out     *outgoing // how the call is made, nil for an offered leg
 	dialog  *dialog   // nil until a dialled leg has one
 	up      bool      // answered: both sides have said yes
+	toldUp  bool      // Up is reported
 	over    bool      // Down is reported
 	mute    bool      // the audio is closed
 	closed  bool      // everything is released
@@ -123,9 +124,31 @@ func (l *leg) away(on bool) {
 	if !on {
 		l.silent.stop()
 	} else if l.up {
-		l.silent.set(l.queue, l.s.o.Config.MediaTimeout, func() { l.end(call.MediaLost) })
+		l.awaitAudio(l.s.o.Config.MediaTimeout)
 	}
 	l.tell(call.Away{On: on})
+}
+
+// awaitAudio ends the leg unless its audio comes back. Reports of RTCP show that
+// the far end lives and only has nothing to say.
+func (l *leg) awaitAudio(d time.Duration) {
+	l.silent.set(l.queue, d, func() {
+		if ago := time.Since(l.session.Heard()); ago < l.s.o.Config.MediaTimeout {
+			l.awaitAudio(l.s.o.Config.MediaTimeout - ago)
+			return
+		}
+		l.end(call.MediaLost)
+	})
+}
+
+// tellUp reports that the leg is answered, and that it is on hold if it was
+// answered so.
+func (l *leg) tellUp() {
+	l.toldUp = true
+	l.tell(call.Up{Codec: l.session.Codec(), Trunk: l.dialog.carrier.Name})
+	if l.farHeld {
+		l.tell(call.FarHold{On: true})
+	}
 }
 
 // down reports the end of the leg, once.
@@ -341,7 +364,7 @@ func (l *leg) agree(d *dialog, f media.Format, m sdp.Media) {
 	})
 	if held := m.Held(); held != l.farHeld {
 		l.farHeld = held
-		if l.up {
+		if l.toldUp {
 			l.tell(call.FarHold{On: held})
 		}
 	}

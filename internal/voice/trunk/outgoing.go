@@ -410,7 +410,7 @@ func (a *attempt) success(res *sip.Response) {
 		return
 	}
 	l.settleSession(res)
-	l.tell(call.Up{Codec: l.session.Codec(), Trunk: a.carrier.Name})
+	l.tellUp()
 }
 
 // again sends the INVITE anew where the carrier says how: with credentials, to

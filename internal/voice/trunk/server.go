@@ -59,7 +59,7 @@ type Options struct {
 const (
 	defaultTryFor       = 4 * time.Second
 	defaultRing         = time.Minute
-	defaultMediaTimeout = time.Minute
+	defaultMediaTimeout = 2 * time.Minute
 	partingTime         = 3 * time.Second // for BYEs and their answers when the node stops
 )
 

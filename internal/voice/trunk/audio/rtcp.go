@@ -105,13 +105,12 @@ func (s *Session) noteReport(b []byte, from netip.AddrPort) {
 	if err != nil {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = time.Now()
 	for _, p := range packets {
-		if sr, ok := p.(*rtcp.SenderReport); ok {
-			s.mu.Lock()
-			if sr.SSRC == s.in.ssrc {
-				s.in.lastSR, s.in.lastSRAt = uint32(sr.NTPTime>>16), time.Now()
-			}
-			s.mu.Unlock()
+		if sr, ok := p.(*rtcp.SenderReport); ok && sr.SSRC == s.in.ssrc {
+			s.in.lastSR, s.in.lastSRAt = uint32(sr.NTPTime>>16), s.heard
 		}
 	}
 }

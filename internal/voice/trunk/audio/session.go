@@ -53,6 +53,7 @@ type Session struct {
 	far    Far
 	agreed bool
 	source source
+	heard  time.Time // a packet or a report of the far end
 	in     reception
 	sent   sent
 	buf    []byte
@@ -100,6 +101,13 @@ func (s *Session) Format() (media.Format, bool) {
 func (s *Session) Codec() call.Codec {
 	f, _ := s.Format()
 	return f.Codec
+}
+
+// Heard returns when the far end's last packet or report came.
+func (s *Session) Heard() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.heard
 }
 
 // OnRTP implements media.Wire.
@@ -196,6 +204,7 @@ func (s *Session) take(h *rtp.Header, from netip.AddrPort) bool {
 	s.mu.Lock()
 	ok := s.agreed && s.source.take(&s.far, h, from, now)
 	if ok {
+		s.heard = now
 		s.in.count(h, now)
 		if s.far.DTMF != 0 && h.PayloadType == s.far.DTMF && s.far.Format.DTMF != 0 {
 			h.PayloadType = s.far.Format.DTMF
