@@ -2,6 +2,8 @@ package talk
 
 import (
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"testing"
 	"time"
 
@@ -12,11 +14,12 @@ import (
 // between floor and calls late by a random time. The world checks after each
 // step that no caller is forgotten, none is in two places, no agent is offered
 // two calls or stuck in one, nobody waits beside a free agent, and at the end
-// that nothing is left but one record a call.
+// that nothing is left but one record a call. DIALTONE_HISTORIES says how many
+// histories are played, for longer runs.
 func TestRandomHistories(t *testing.T) {
-	histories := 400
-	if testing.Short() {
-		histories = 50
+	histories := 120
+	if n, err := strconv.Atoi(os.Getenv("DIALTONE_HISTORIES")); err == nil {
+		histories = n
 	}
 	for seed := range histories {
 		play(t, uint64(seed), nil)
