@@ -191,7 +191,7 @@ var kinds = []kind{
 				return errors.New("it did not ring")
 			}
 		}
-		y.add("outbound abandoned cancelled 2", 0, 0)
+		y.add("outbound not_answered cancelled 2", 0, 0)
 		return c.HangUp()
 	}},
 	{"declined, then answered by the next agent", func(ctx context.Context, w *world, _ *device.Device, y *tally) error {
@@ -355,7 +355,7 @@ func (w *world) atOnce(y *tally) {
 			return c.HangUp()
 		})
 		if number == "+15550102" {
-			y.add("outbound abandoned cancelled 2", 0, 0)
+			y.add("outbound not_answered cancelled 2", 0, 0)
 		} else {
 			y.add("outbound completed completed 2", 0, 0)
 		}

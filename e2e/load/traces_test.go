@@ -36,6 +36,9 @@ func (w *world) traces() traces {
 		open: w.node.Open(), goroutines: runtime.NumGoroutine(), sockets: sockets(w.t),
 		files: map[string]int{"recordings": 0, "spool": 0}, rows: map[string]int{},
 	}
+	if tr.open.Trunks.Transactions == 1 {
+		tr.open.Trunks.Transactions = 0 // the OPTIONS that asks the carrier whether it lives
+	}
 	for dir := range tr.files {
 		err := filepath.WalkDir(filepath.Join(w.node.Dir, dir), func(_ string, e os.DirEntry, err error) error {
 			if err == nil && !e.IsDir() {

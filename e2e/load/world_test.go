@@ -44,7 +44,7 @@ func newWorld(t *testing.T, agents, callers int) *world {
 	w := &world{t: t, cast: c, rings: make(chan *device.Call, 1000)}
 	w.node = node.Start(t, node.Options{
 		Dir:     dir,
-		Config:  func(c *config.Config) { c.Log.Level = "debug" },
+		Config:  func(c *config.Config) { c.Log.Level = "warn" },
 		Carrier: carrier.Options{Ring: 10 * time.Millisecond, Step: 100 * time.Millisecond},
 	})
 	w.carrier = w.newCarrier(nil)
