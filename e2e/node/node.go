@@ -152,7 +152,7 @@ func (n *Node) Ask(t testing.TB, method, path string, in, out any) int {
 		}
 		body = bytes.NewReader(text)
 	}
-	r, err := http.NewRequestWithContext(t.Context(), method, n.URL(path), body)
+	r, err := http.NewRequest(method, n.URL(path), body) // bounded by the client; clean-ups ask too
 	if err != nil {
 		t.Fatal(err)
 	}
