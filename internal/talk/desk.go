@@ -73,7 +73,7 @@ func New(ctx context.Context, o Options) (*Desk, error) {
 	}
 	d := &Desk{o: o, inbox: newInbox(), gone: make(chan struct{})}
 	d.clerk = newClerk(o, s, m, func(e entry) { d.inbox.post(func() { d.floor.kept(e) }) })
-	d.floor = newFloor(o.Devices, d.clerk.keep, o.Health.Warnings, o.Log, m)
+	d.floor = newFloor(o.Devices, d.clerk.keep, d.warnings, o.Log, m)
 	setup, err := load(ctx, o.Store)
 	if err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
@@ -82,7 +82,7 @@ func New(ctx context.Context, o Options) (*Desk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("desk: %w", err)
 	}
-	d.floor.now = time.Now()
+	d.floor.now = now()
 	d.floor.configure(setup)
 	d.floor.remember(history)
 	for _, e := range unknownTo(ctx, o.Store, s.waiting) {
@@ -103,7 +103,7 @@ func (d *Desk) Run(ctx context.Context) error {
 	d.serve(ctx)
 
 	for _, work := range d.inbox.close() {
-		d.floor.step(time.Now(), work)
+		d.floor.step(now(), work)
 	}
 	for feed := range d.floor.feeds {
 		d.floor.unsubscribe(feed, ByeShutdown)
@@ -127,7 +127,7 @@ func (d *Desk) serve(ctx context.Context) {
 	verify := time.NewTicker(verifyEvery)
 	defer verify.Stop()
 	shown := f.warnings()
-	f.step(time.Now(), f.verifyAll)
+	f.step(now(), f.verifyAll)
 	for {
 		if at, ok := f.agenda.next(); ok {
 			alarm.Reset(time.Until(at))
@@ -139,23 +139,35 @@ func (d *Desk) serve(ctx context.Context) {
 			return
 		case <-d.inbox.wake:
 			for _, work := range d.inbox.take() {
-				f.step(time.Now(), work)
+				f.step(now(), work)
 			}
 		case e := <-events:
 			if r, ok := e.(event.Registration); ok {
-				f.step(time.Now(), func() { f.registration(r) })
+				f.step(now(), func() { f.registration(r) })
 			}
 		case <-alarm.C:
-			f.step(time.Now(), nil)
+			f.step(now(), nil)
 		case <-verify.C:
-			f.step(time.Now(), f.verifyAll)
+			f.step(now(), f.verifyAll)
 		case <-warnings.C:
-			if now := f.warnings(); !slices.Equal(shown, now) {
-				shown = now
-				f.publish("", Change{ChangeWarnings, now}, nil)
+			if standing := f.warnings(); !slices.Equal(shown, standing) {
+				shown = standing
+				f.publish("", Change{ChangeWarnings, standing}, nil)
 			}
 		}
 	}
+}
+
+// now is the time as the APIs give it.
+func now() time.Time { return time.Now().UTC() }
+
+// warnings returns what is wrong with the node.
+func (d *Desk) warnings() []health.Warning {
+	all := d.o.Health.Warnings()
+	for i := range all {
+		all[i].Since = all[i].Since.UTC()
+	}
+	return all
 }
 
 // Begin takes a new call; it implements the switchboard's Director. It returns

@@ -57,6 +57,7 @@ type branch struct {
 // line is a line with what was last told about it.
 type line struct {
 	LineSettings
+	team  map[string]bool // ids of the agents who take its calls
 	shown Line
 }
 
@@ -123,10 +124,7 @@ func (f *floor) settle() {
 func (f *floor) touch(b *branch) { f.dirty[b] = struct{}{} }
 
 // serves reports whether the line's calls go to the agent.
-func (b *branch) serves(l *line, id string) bool {
-	a := b.agents[id]
-	return l != nil && a != nil && !a.user.Disabled && l.LineSettings.serves(id, a.user.Role)
-}
+func (b *branch) serves(l *line, id string) bool { return l != nil && l.team[id] }
 
 // linesOf returns the ids of the lines whose records the viewer may see.
 func (b *branch) linesOf(v Viewer) []string {

@@ -35,7 +35,7 @@ func (c *liveCall) record(r call.CallRecord) Call {
 	k := Call{
 		ID: r.Call, Account: c.branch.ID, Direction: r.Direction,
 		From: c.branch.party(r.From), To: c.branch.party(r.To), Trunk: r.Trunk,
-		Cause: r.Cause, OfferedAt: r.Offered, EndedAt: r.Ended,
+		Cause: r.Cause, OfferedAt: stamp(r.Offered), EndedAt: stamp(r.Ended),
 		Talked: SecondsOf(r.Talked), Held: SecondsOf(r.Held),
 		Legs: make([]Leg, 0, len(r.Legs)),
 	}
@@ -54,10 +54,9 @@ func (c *liveCall) record(r call.CallRecord) Call {
 	talked := !r.Bridged.IsZero() || !c.found.IsZero()
 	switch {
 	case talked:
-		k.AnsweredAt = firstOf(r.Bridged, c.found)
+		k.AnsweredAt = stamp(firstOf(r.Bridged, c.found))
 	case c.kept:
-		k.AnsweredAt = r.Answered
-		k.Voicemail = c.message.ID
+		k.AnsweredAt = stamp(r.Answered)
 	}
 	if c.kept {
 		k.Voicemail = c.message.ID
@@ -68,6 +67,14 @@ func (c *liveCall) record(r call.CallRecord) Call {
 		k.Legs = append(k.Legs, c.leg(l, k.Status))
 	}
 	return k
+}
+
+// stamp is a time as records hold it: UTC, to the millisecond.
+func stamp(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
 }
 
 func firstOf(times ...time.Time) time.Time {
@@ -110,7 +117,7 @@ func statusOf(talked, message, gone, inbound bool, cause call.EndCause) Status {
 func (c *liveCall) leg(r call.LegRecord, of Status) Leg {
 	l := Leg{
 		Leg: r.Leg, Party: c.branch.party(r.Address), Dialled: r.Dialled, Trunk: r.Trunk,
-		StartedAt: r.Started, RingingAt: r.Ringing, AnsweredAt: r.Answered, EndedAt: r.Ended,
+		StartedAt: stamp(r.Started), RingingAt: stamp(r.Ringing), AnsweredAt: stamp(r.Answered), EndedAt: stamp(r.Ended),
 		Cause: r.Cause, Code: r.Status,
 		Quality: Quality{
 			Codec: r.Media.Codec, PacketsIn: r.Media.PacketsIn, PacketsOut: r.Media.PacketsOut,

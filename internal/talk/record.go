@@ -9,8 +9,8 @@ import (
 // Seconds is a duration as the APIs give it.
 type Seconds float64
 
-// SecondsOf returns d in seconds.
-func SecondsOf(d time.Duration) Seconds { return Seconds(d.Seconds()) }
+// SecondsOf returns d in seconds, to the millisecond.
+func SecondsOf(d time.Duration) Seconds { return Seconds(d.Round(time.Millisecond).Seconds()) }
 
 // Duration returns s as a duration, rounded to microseconds.
 func (s Seconds) Duration() time.Duration {

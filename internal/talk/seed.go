@@ -35,7 +35,7 @@ const DemoNumber = "+15550199"
 // earlier start, or the zero Demo) stay when they still fit; others are new,
 // because the store has hashes only.
 func SeedDemo(ctx context.Context, s Store, before Demo) (Demo, error) {
-	now := time.Now()
+	now := now()
 	var d Demo
 	var err error
 	if d.Account, err = demoAccount(ctx, s, now); err != nil {

@@ -90,6 +90,10 @@ func (b *branch) setLines(settings []LineSettings) {
 			l = &line{}
 		}
 		l.LineSettings = s
+		l.team = map[string]bool{}
+		for id, a := range b.agents {
+			l.team[id] = s.serves(id, a.user.Role)
+		}
 		b.lines = append(b.lines, l)
 		b.byNumber[s.Number] = l
 	}
