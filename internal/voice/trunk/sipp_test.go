@@ -160,7 +160,10 @@ func TestSIPpIsCalled(t *testing.T) {
 
 // Two hundred calls, up to fifty at once, leave nothing behind.
 func TestSIPpManyCalls(t *testing.T) {
-	n := startNode(t, Config{Trunks: []Trunk{{Name: "sipp", Host: "127.0.0.1", Port: 5060}}})
+	// SIPp repeats after half a second; our transactions must remember that long.
+	n := startNode(t, Config{Trunks: []Trunk{{Name: "sipp", Host: "127.0.0.1", Port: 5060}}}, func(o *Options) {
+		o.Timers = Timers{T1: 60 * time.Millisecond, T2: 200 * time.Millisecond, T4: 300 * time.Millisecond}
+	})
 	before := runtime.NumGoroutine()
 	s := startSIPp(t, "-sn", "uac", "-m", "200", "-l", "50", "-r", "100", "-d", "200", "-s", "+15550199", n.addr.String())
 	for i := range 200 {

@@ -139,6 +139,30 @@ func equal(a []time.Duration, b ...time.Duration) bool {
 	return true
 }
 
+// results is what a transaction reported.
+type results struct {
+	mu       sync.Mutex
+	statuses []int
+	err      error
+	at       time.Time // of err
+}
+
+func (r *results) on(res *sip.Response, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.err, r.at = err, time.Now()
+		return
+	}
+	r.statuses = append(r.statuses, res.StatusCode)
+}
+
+func (r *results) get() (statuses []int, err error, at time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.statuses, r.err, r.at
+}
+
 // Timers A and B, E and F of RFC 3261 17.1.
 func TestClientWithoutAnswer(t *testing.T) {
 	for method, want := range map[sip.RequestMethod][]time.Duration{
@@ -146,16 +170,15 @@ func TestClientWithoutAnswer(t *testing.T) {
 		sip.OPTIONS: {0, 500, 1500, 3500, 7500, 11500, 15500, 19500, 23500, 27500, 31500},
 	} {
 		bubble(t, func(t *testing.T, l *Layer, _ *user, wire *line) {
-			var failed error
-			var after time.Duration
+			var r results
 			start := time.Now()
-			l.Send(request(method), hop, func(_ *sip.Response, err error) { failed, after = err, time.Since(start) })
+			l.Send(request(method), hop, r.on)
 			_, at := wire.sent(time.Minute)
 			if !equal(at, want...) {
 				t.Errorf("%s sent at %v", method, at)
 			}
-			if failed != ErrTimeout || after != 32*time.Second {
-				t.Errorf("%s: %v after %s", method, failed, after)
+			if _, err, when := r.get(); err != ErrTimeout || when.Sub(start) != 32*time.Second {
+				t.Errorf("%s: %v after %s", method, err, when.Sub(start))
 			}
 			if tx, _ := l.Open(); tx != 0 {
 				t.Errorf("%d transactions left", tx)
@@ -167,8 +190,8 @@ func TestClientWithoutAnswer(t *testing.T) {
 // A refusal is acknowledged each time it comes; D ends that.
 func TestClientRefused(t *testing.T) {
 	bubble(t, func(t *testing.T, l *Layer, u *user, wire *line) {
-		var got []int
-		l.Send(request(sip.INVITE), hop, func(res *sip.Response, _ error) { got = append(got, res.StatusCode) })
+		var r results
+		l.Send(request(sip.INVITE), hop, r.on)
 		raw := <-wire.out
 		wire.in <- answerTo(t, raw, "180")
 		wire.in <- answerTo(t, raw, "486")
@@ -177,7 +200,7 @@ func TestClientRefused(t *testing.T) {
 		if len(raws) != 2 || !bytes.HasPrefix(raws[0], []byte("ACK ")) || !bytes.Equal(raws[0], raws[1]) {
 			t.Errorf("sent %q", raws)
 		}
-		if len(got) != 2 || got[0] != 180 || got[1] != 486 {
+		if got, _, _ := r.get(); len(got) != 2 || got[0] != 180 || got[1] != 486 {
 			t.Errorf("reported %v", got)
 		}
 		time.Sleep(2 * time.Second)
@@ -195,16 +218,16 @@ func TestClientRefused(t *testing.T) {
 // RFC 6026: each 2xx goes to the user, for 64 T1.
 func TestClientAccepted(t *testing.T) {
 	bubble(t, func(t *testing.T, l *Layer, _ *user, wire *line) {
-		got := 0
-		l.Send(request(sip.INVITE), hop, func(res *sip.Response, _ error) { got++ })
+		var r results
+		l.Send(request(sip.INVITE), hop, r.on)
 		raw := <-wire.out
 		for range 3 {
 			wire.in <- answerTo(t, raw, "200")
 		}
 		wire.in <- answerTo(t, raw, "486") // nothing comes of it
 		raws, _ := wire.sent(31 * time.Second)
-		if got != 3 || len(raws) != 0 {
-			t.Errorf("%d reported, sent %q", got, raws)
+		if got, _, _ := r.get(); len(got) != 3 || len(raws) != 0 {
+			t.Errorf("%v reported, sent %q", got, raws)
 		}
 	})
 }
@@ -212,8 +235,8 @@ func TestClientAccepted(t *testing.T) {
 // A cancelled INVITE without a final response is over after 64 T1.
 func TestCancelWithoutAnswer(t *testing.T) {
 	bubble(t, func(t *testing.T, l *Layer, _ *user, wire *line) {
-		var failed error
-		c := l.Send(request(sip.INVITE), hop, func(_ *sip.Response, err error) { failed = err })
+		var r results
+		c := l.Send(request(sip.INVITE), hop, r.on)
 		raw := <-wire.out
 		c.Cancel()
 		c.Cancel()
@@ -225,8 +248,8 @@ func TestCancelWithoutAnswer(t *testing.T) {
 		if len(raws) != 11 || !bytes.HasPrefix(raws[0], []byte("CANCEL ")) {
 			t.Errorf("%d sent: %q", len(raws), raws)
 		}
-		if failed != ErrTimeout {
-			t.Errorf("failed with %v", failed)
+		if _, err, _ := r.get(); err != ErrTimeout {
+			t.Errorf("failed with %v", err)
 		}
 		if tx, _ := l.Open(); tx != 0 {
 			t.Errorf("%d transactions left", tx)
