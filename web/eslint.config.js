@@ -4,7 +4,7 @@ import ts from 'typescript-eslint'
 import svelteConfig from './svelte.config.js'
 
 export default ts.config(
-  { ignores: ['dist/', 'dist-dev/', 'src/lib/paraglide/', 'public/', 'node_modules/'] },
+  { ignores: ['dist/', 'dist-dev/', 'src/lib/paraglide/', 'public/', 'node_modules/', 'dev/.*'] },
   ...ts.configs.recommended,
   ...svelte.configs['flat/recommended'],
   { languageOptions: { globals: { ...globals.browser, ...globals.node, __FAKE_PHONE__: 'readonly' } } },

@@ -48,8 +48,27 @@ function call(i, at, direction, status, more = {}) {
     held: i % 4 === 0 ? 31 : 0,
     voicemail: '',
     legs: [
-      { leg: `CA${i}a`, party, started_at: ago(at), answered_at: ago(at - 2), ended_at: ago(at - 200), status, cause: 'completed', quality: { codec: 'PCMU', lost: 3, longest_gap: 40 } },
-      { leg: `CA${i}b`, party: { identity: 'alice' }, agent: 'a1', started_at: ago(at - 3), answered_at: status === 'completed' ? ago(at - 9) : null, ended_at: ago(at - 200), status, cause: 'completed', quality: { codec: 'PCMU', lost: 0, longest_gap: 20 } },
+      {
+        leg: `CA${i}a`,
+        party,
+        started_at: ago(at),
+        answered_at: ago(at - 2),
+        ended_at: ago(at - 200),
+        status,
+        cause: 'completed',
+        quality: { codec: 'PCMU', lost: 3, longest_gap: 40 },
+      },
+      {
+        leg: `CA${i}b`,
+        party: { identity: 'alice' },
+        agent: 'a1',
+        started_at: ago(at - 3),
+        answered_at: status === 'completed' ? ago(at - 9) : null,
+        ended_at: ago(at - 200),
+        status,
+        cause: 'completed',
+        quality: { codec: 'PCMU', lost: 0, longest_gap: 20 },
+      },
     ],
     ...more,
   }
@@ -57,8 +76,13 @@ function call(i, at, direction, status, more = {}) {
 
 export function sampleData({ empty = false, demo = false, many = true } = {}) {
   const me = {
-    id: 'a1', name: 'Alice Okafor', identity: 'alice', state: 'online', state_since: ago(1634),
-    device: { reachable: true, since: ago(1634), count: 1 }, activity: null,
+    id: 'a1',
+    name: 'Alice Okafor',
+    identity: 'alice',
+    state: 'online',
+    state_since: ago(1634),
+    device: { reachable: true, since: ago(1634), count: 1 },
+    activity: null,
   }
   const calls = empty
     ? []
@@ -77,7 +101,10 @@ export function sampleData({ empty = false, demo = false, many = true } = {}) {
   return {
     session: {
       user: { id: 'u1', name: 'Alice Okafor', email: 'alice@demo.example', role: 'agent', identity: 'alice' },
-      csrf: 'mock', account: { id: 'acc', name: 'Northwind Care', time_zone: 'Europe/Lisbon' }, demo, version: '0.1.0',
+      csrf: 'mock',
+      account: { id: 'acc', name: 'Northwind Care', time_zone: 'Europe/Lisbon' },
+      demo,
+      version: '0.1.0',
     },
     signedIn: true,
     password: 'demo',
@@ -96,13 +123,30 @@ export function sampleData({ empty = false, demo = false, many = true } = {}) {
       : [
           { id: 'v1', call: 'call-3', line: 'l1', from: people[3], at: ago(4 * hours), duration: 24, heard: false },
           { id: 'v2', call: 'c', line: 'l2', from: people[2], at: ago(23 * hours), duration: 8, heard: false },
-          { id: 'v3', call: 'c', line: 'l1', from: people[4], at: ago(50 * hours), duration: 61, heard: true, heard_by: 'Bob Lindqvist' },
+          {
+            id: 'v3',
+            call: 'c',
+            line: 'l1',
+            from: people[4],
+            at: ago(50 * hours),
+            duration: 61,
+            heard: true,
+            heard_by: 'Bob Lindqvist',
+          },
         ],
     warnings: [],
   }
 }
 
-const types = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.wav': 'audio/wav', '.woff2': 'font/woff2', '.map': 'application/json' }
+const types = {
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.wav': 'audio/wav',
+  '.woff2': 'font/woff2',
+  '.map': 'application/json',
+}
 
 /** `state` may be changed at any time; `send` tells the event streams. */
 export function createMock({ state = sampleData(), dist = '' } = {}) {
@@ -118,7 +162,15 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
   }
   /** The call centre's word of an offer; the fake phone rings by itself. */
   function ring(leg, from = ana, line = mock.state.lines[0], contacts = mock.state.calls.slice(0, 3)) {
-    const activity = { kind: 'ringing', since: ago(0), call: 'c-ring', leg, direction: 'inbound', peer: from, line: line.id }
+    const activity = {
+      kind: 'ringing',
+      since: ago(0),
+      call: 'c-ring',
+      leg,
+      direction: 'inbound',
+      peer: from,
+      line: line.id,
+    }
     mock.state.me = { ...mock.state.me, activity }
     send('agent', mock.state.me)
     send('ringing', { leg, call: 'c-ring', line, from, waited: 14, contacts })
@@ -209,7 +261,10 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
     try {
       const bytes = await readFile(path)
       response
-        .writeHead(200, { 'Content-Type': types[extname(path)] ?? 'application/octet-stream', 'Content-Security-Policy': csp })
+        .writeHead(200, {
+          'Content-Type': types[extname(path)] ?? 'application/octet-stream',
+          'Content-Security-Policy': csp,
+        })
         .end(bytes)
     } catch {
       response.writeHead(404).end()
@@ -220,17 +275,24 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
     const url = new URL(request.url, 'http://localhost')
     if (mock.down) return request.destroy()
     if (url.pathname.startsWith('/api/v1/'))
-      return api(request, response, url.pathname.slice('/api/v1'.length), url.searchParams).catch(() => response.destroy())
+      return api(request, response, url.pathname.slice('/api/v1'.length), url.searchParams).catch(() =>
+        response.destroy(),
+      )
     if (url.pathname === '/healthz') return response.writeHead(200).end('ok')
     if (!dist) return response.writeHead(404).end()
     const wanted = join(dist, normalize(url.pathname))
-    const exists = await stat(wanted).then((s) => s.isFile(), () => false)
+    const exists = await stat(wanted).then(
+      (s) => s.isFile(),
+      () => false,
+    )
     if (!exists && /^\/(assets|sounds|flags|icons)\//.test(url.pathname)) return response.writeHead(404).end()
     return file(response, exists ? wanted : join(dist, 'index.html'))
   })
   mock.server = server
   mock.listen = (port = 0) =>
-    new Promise((resolve) => server.listen(port, '127.0.0.1', () => resolve(`http://127.0.0.1:${server.address().port}`)))
+    new Promise((resolve) =>
+      server.listen(port, '127.0.0.1', () => resolve(`http://127.0.0.1:${server.address().port}`)),
+    )
   mock.close = () => {
     server.closeAllConnections()
     return new Promise((resolve) => server.close(resolve))

@@ -110,7 +110,7 @@ const shots = {
   history: { path: '/history' },
   'history-open': {
     path: '/history?kind=inbound',
-    act: (page) => page.getByRole('button', { name: /Details/ }).first().click(),
+    act: (page) => page.getByTestId('call-details').first().click(),
   },
   'history-empty': { path: '/history?kind=missed', data: { empty: true } },
   voicemail: {

@@ -87,12 +87,7 @@ const sounds = {
   disconnect: mix(0.6, [0, note(0.4, 587.33, 0.16, 9)], [0.13, note(0.45, 440, 0.16, 8)]),
   // ITU-T E.180: the caller's ringing tone of North America, 2 s on, 4 s off.
   ringback: mix(6, [0, tone(2, [[440, 0.11], [480, 0.11]])]), // prettier-ignore
-  test: mix(
-    1.6,
-    [0, note(1.2, 523.25, 0.24)],
-    [0.18, note(1.2, 659.25, 0.24)],
-    [0.36, note(1.2, 783.99, 0.24)],
-  ),
+  test: mix(1.6, [0, note(1.2, 523.25, 0.24)], [0.18, note(1.2, 659.25, 0.24)], [0.36, note(1.2, 783.99, 0.24)]),
 }
 keys.forEach((line, row) =>
   [...line].forEach((key, column) => {

@@ -102,16 +102,15 @@ export class EventStream {
   }
 
   #pause(ms: number): Promise<void> {
+    const jittered = ms * (0.7 + Math.random() * 0.6)
     return new Promise((resolve) => {
-      const jittered = ms * (0.7 + Math.random() * 0.6)
-      const timer = setTimeout(done, jittered)
-      const self = this
-      function done() {
+      const done = () => {
         clearTimeout(timer)
-        self.#wake = null
+        this.#wake = null
         window.removeEventListener('online', done)
         resolve()
       }
+      const timer = setTimeout(done, jittered)
       window.addEventListener('online', done)
       this.#wake = done
     })

@@ -166,7 +166,6 @@ export class Console {
 
   /** Off duty the microphone is let go, and with it the browser's recording mark. */
   async microphoneFollows(state: AgentState): Promise<void> {
-    if (__FAKE_PHONE__) return
     if (state === 'offline' && !this.phone.live) this.microphone.close()
     else if (this.microphone.status === 'off') await this.microphone.open(this.prefs.microphone)
   }
@@ -194,12 +193,12 @@ export class Console {
   }
 
   async #startPhone(session: Session): Promise<void> {
+    void this.microphone.open(this.prefs.microphone)
     if (__FAKE_PHONE__) {
       const { FakePhone } = await import('$lib/phone/fake.ts')
       this.phone.use(new FakePhone(this.phone.emit))
       return
     }
-    void this.microphone.open(this.prefs.microphone)
     const { SdkPhone } = await import('$lib/phone/sdk.ts')
     if (this.session !== session) return
     this.phone.use(

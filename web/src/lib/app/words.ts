@@ -55,7 +55,11 @@ export function bannerWords(reason: Reason, since: string, inCall: boolean): Ban
     case 'microphone_lost':
       return { title: m.banner_mic_lost({ since }), doing: m.banner_mic_doing(), advice: m.banner_mic_lost_advice() }
     case 'draining':
-      return { title: m.banner_draining(), doing: m.banner_draining_doing(), advice: goesOn + m.banner_draining_advice() }
+      return {
+        title: m.banner_draining(),
+        doing: m.banner_draining_doing(),
+        advice: goesOn + m.banner_draining_advice(),
+      }
     case 'token_refused':
       return {
         title: reason.error ? m.banner_token({ code }) : m.banner_token_none(),
@@ -77,7 +81,11 @@ export function bannerWords(reason: Reason, since: string, inCall: boolean): Ban
         advice: goesOn + m.banner_signal_advice(),
       }
     case 'server_disagrees':
-      return { title: m.banner_disagree({ since }), doing: m.banner_disagree_doing(), advice: m.banner_disagree_advice() }
+      return {
+        title: m.banner_disagree({ since }),
+        doing: m.banner_disagree_doing(),
+        advice: m.banner_disagree_advice(),
+      }
     case 'stream_lost':
       return { title: m.banner_stream({ since }), doing: m.banner_stream_doing(), advice: m.banner_stream_advice() }
   }

@@ -12,7 +12,14 @@ const alice: api.Agent = {
   device: { reachable: true, count: 1 },
   activity: null,
 }
-const line: api.Line = { id: 'l1', number: '+15550199', name: 'Main', agents_online: 1, agents_reachable: 1, waiting: 0 }
+const line: api.Line = {
+  id: 'l1',
+  number: '+15550199',
+  name: 'Main',
+  agents_online: 1,
+  agents_reachable: 1,
+  waiting: 0,
+}
 const ringing = (leg: string): api.Agent => ({
   ...alice,
   activity: { kind: 'ringing', since: '', call: 'c1', leg, direction: 'inbound', peer: {}, line: 'l1' },

@@ -62,7 +62,10 @@ describe('whyUnavailable', () => {
   })
 
   it('a lost stream alone is no unavailability', () => {
-    expect(why({ stream: streamLost(5_000), synced: false })).toMatchObject({ code: 'stream_lost', severity: 'degraded' })
+    expect(why({ stream: streamLost(5_000), synced: false })).toMatchObject({
+      code: 'stream_lost',
+      severity: 'degraded',
+    })
   })
 
   it('the stream being opened again after a loss is still lost', () => {

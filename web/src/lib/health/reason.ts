@@ -74,7 +74,10 @@ export function whyUnavailable(v: Vitals): Reason | null {
   const streamDown = stream.status === 'lost' || (stream.status === 'opening' && stream.why !== null)
 
   if (!v.online && (signallingDown || streamDown))
-    return unavailable('network_down', Math.min(signallingDown ? registration.since : now, streamDown ? stream.since : now))
+    return unavailable(
+      'network_down',
+      Math.min(signallingDown ? registration.since : now, streamDown ? stream.since : now),
+    )
 
   const { microphone } = v
   if (microphone.status === 'blocked') return unavailable('microphone_blocked', microphone.since, 31401)

@@ -22,7 +22,13 @@ describe('commandFor', () => {
   it('nothing is taken from a field, a shortcut of the browser or a dialogue', () => {
     for (const phase of phases)
       for (const key of [' ', 'h', 'k', 'Enter', '5', '?', 'Backspace'])
-        for (const change of [{ focus: 'text' }, { ctrl: true }, { alt: true }, { meta: true }, { modal: true }] as const)
+        for (const change of [
+          { focus: 'text' },
+          { ctrl: true },
+          { alt: true },
+          { meta: true },
+          { modal: true },
+        ] as const)
           expect(commandFor(press(key, change), phase, true)).toBeNull()
   })
 

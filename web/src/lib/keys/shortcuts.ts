@@ -53,7 +53,9 @@ export function focusKind(element: Element | null): KeyPress['focus'] {
   if (element instanceof HTMLInputElement)
     return ['checkbox', 'radio', 'button', 'submit', 'range'].includes(element.type) ? 'control' : 'text'
   if (element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement) return 'text'
-  if (element.matches('button, a[href], summary, audio, [role="slider"], [role="menuitem"], [role="tab"], [role="radio"]'))
+  if (
+    element.matches('button, a[href], summary, audio, [role="slider"], [role="menuitem"], [role="tab"], [role="radio"]')
+  )
     return 'control'
   return 'page'
 }

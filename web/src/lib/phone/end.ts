@@ -77,7 +77,7 @@ export function isTrouble(word: EndWord): boolean {
 
 /** SDK errors that mean "this token will not do": a new one may. */
 export function isTokenRefusal(code: number): boolean {
-  return [20101, 20102, 20103, 20104, 20105, 20106, 20107, 20151, 20157, 31201, 31202, 31203, 31204, 31205, 31207].includes(
-    code,
-  )
+  return [
+    20101, 20102, 20103, 20104, 20105, 20106, 20107, 20151, 20157, 31201, 31202, 31203, 31204, 31205, 31207,
+  ].includes(code)
 }

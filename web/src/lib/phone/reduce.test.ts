@@ -20,11 +20,7 @@ describe('the registration', () => {
   })
 
   it('says refused rather than lost when both are true', () => {
-    const state = run(
-      { type: 'registering' },
-      { type: 'refused', code: 20101 },
-      { type: 'lost', code: 31005 },
-    )
+    const state = run({ type: 'registering' }, { type: 'refused', code: 20101 }, { type: 'lost', code: 31005 })
     expect(state.registration).toMatchObject({ status: 'refused', code: 20101 })
   })
 

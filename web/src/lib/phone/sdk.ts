@@ -216,9 +216,18 @@ export class SdkPhone implements PhoneAdapter {
     const live = (handle: () => void) => () => {
       if (this.#device === device) handle()
     }
-    device.on('registered', live(() => this.#onRegistered(device)))
-    device.on('unregistered', live(() => this.#onUnregistered()))
-    device.on('tokenWillExpire', live(() => this.#refreshIfDue()))
+    device.on(
+      'registered',
+      live(() => this.#onRegistered(device)),
+    )
+    device.on(
+      'unregistered',
+      live(() => this.#onUnregistered()),
+    )
+    device.on(
+      'tokenWillExpire',
+      live(() => this.#refreshIfDue()),
+    )
     device.on('error', (error: { code?: number }, call?: Call) => {
       if (this.#device === device && !call) this.#onError(error.code ?? 0)
     })
@@ -383,7 +392,11 @@ export class SdkPhone implements PhoneAdapter {
       emit({ type: 'connected', leg })
     })
     call.on('disconnect', () =>
-      end({ type: 'ended', by: this.#weHungUp ? 'us' : errorCode ? 'error' : 'them', code: this.#weHungUp ? 0 : errorCode }),
+      end({
+        type: 'ended',
+        by: this.#weHungUp ? 'us' : errorCode ? 'error' : 'them',
+        code: this.#weHungUp ? 0 : errorCode,
+      }),
     )
     call.on('cancel', () => end({ type: 'ended', by: 'cancelled', code: 0 }))
     call.on('reject', () => end({ type: 'ended', by: 'declined', code: 0 }))
