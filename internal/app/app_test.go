@@ -135,6 +135,9 @@ func TestCallerLeavesAMessage(t *testing.T) {
 	if err != nil || !result.Answered || result.Status != 200 {
 		t.Fatalf("%+v, %v", result, err)
 	}
+	if gap := result.Call.Heard.LongestGap; gap > 2*time.Second { // a carrier would take the leg for dead
+		t.Errorf("the caller got no packet for %v while speaking", gap)
+	}
 	n.Idle(t)
 	var page struct {
 		Voicemails []struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"dialtone/internal/talk"
 	"dialtone/internal/voice/call"
@@ -35,6 +36,7 @@ func newPrompts(country string) (clips, error) {
 	c := clips{
 		call.RingbackTone: media.Ringback(country),
 		call.HoldMusic:    media.HoldMusic(),
+		call.QuietTone:    media.Silence(time.Second),
 		talk.PromptBeep:   media.Beep(),
 	}
 	for _, name := range []string{

@@ -31,11 +31,19 @@ func (s *Server) protect(next http.Handler) http.Handler {
 	})
 }
 
+// The areas that devices use.
+const (
+	areaEvents = "event_gateway"
+	areaSignal = "signal"
+)
+
 // area is a request's part of the front door, for logs and metrics: paths hold ids.
 func area(path string) string {
 	switch {
+	case strings.HasSuffix(path, "/signal"):
+		return areaSignal
 	case strings.HasSuffix(path, "/v4/EndpointEvents"), strings.HasSuffix(path, "/v4/EndpointMetrics"):
-		return "event_gateway"
+		return areaEvents
 	case strings.HasPrefix(path, "/api/v1/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "/")
 		switch name {
@@ -43,8 +51,6 @@ func area(path string) string {
 			return name
 		}
 		return "api"
-	case path == "/signal":
-		return "signal"
 	case path == "/healthz", path == "/readyz":
 		return "health"
 	}
@@ -54,7 +60,7 @@ func area(path string) string {
 // count counts answers.
 func (s *Server) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/signal" { // lives as long as a device; voice/sdk counts it
+		if area(r.URL.Path) == areaSignal { // lives as long as a device; voice/sdk counts it
 			next.ServeHTTP(w, r)
 			return
 		}

@@ -114,7 +114,6 @@ func New(o Options) *Server {
 
 	s.mux.HandleFunc("GET /api/v1/events", s.events)
 	s.mux.HandleFunc("GET /api/v1/voicemails/{id}/audio", s.voicemailAudio)
-	s.mux.Handle("/signal", o.Signal)
 	s.mux.HandleFunc("GET /healthz", s.healthz)
 	s.mux.HandleFunc("GET /readyz", s.readyz)
 	s.mux.HandleFunc("/api/", s.noSuchOperation)
@@ -123,14 +122,17 @@ func New(o Options) *Server {
 	return s
 }
 
-// route sends the event gateway's posts on, whatever prefix the SDK put before
-// the path, and everything else to the mux.
+// route sends devices' requests on, whatever prefix the SDK (or its app's
+// chunderw) put before the path, and everything else to the mux.
 func (s *Server) route(w http.ResponseWriter, r *http.Request) {
-	if strings.HasSuffix(r.URL.Path, "/v4/EndpointEvents") || strings.HasSuffix(r.URL.Path, "/v4/EndpointMetrics") {
+	switch area(r.URL.Path) {
+	case areaEvents:
 		s.o.EventGateway.ServeHTTP(w, r)
-		return
+	case areaSignal:
+		s.o.Signal.ServeHTTP(w, r)
+	default:
+		s.mux.ServeHTTP(w, r)
 	}
-	s.mux.ServeHTTP(w, r)
 }
 
 // ServeHTTP implements http.Handler.

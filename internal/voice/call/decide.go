@@ -6,6 +6,9 @@ import "time"
 const (
 	RingbackTone = "tone:ringback"
 	HoldMusic    = "music:hold"
+	// QuietTone is silence as packets: carriers and NATs take a leg that sends
+	// nothing at all for dead.
+	QuietTone = "tone:quiet"
 )
 
 // Decide returns what the call becomes by the input, and what must be done.

@@ -182,7 +182,9 @@ func TestVoicemail(t *testing.T) {
 		call.PlayPrompt{Leg: "a", ID: "greet", Prompt: "greeting:voicemail"})
 	s.in(call.Played{Leg: "a", ID: "other"}).want()
 	s.in(call.Played{Leg: "a", ID: "greet"}).want(call.Notify{Event: call.PlayEnded{Leg: "a", ID: "greet"}})
-	s.tell(call.Record{Leg: "a", ID: "vm1", Max: time.Minute}).want(call.StartRecording{Leg: "a", ID: "vm1", Max: time.Minute})
+	s.tell(call.Record{Leg: "a", ID: "vm1", Max: time.Minute}).want(
+		call.StartRecording{Leg: "a", ID: "vm1", Max: time.Minute},
+		call.PlayPrompt{Leg: "a", ID: call.QuietTone, Prompt: call.QuietTone, Loop: true})
 	s.report("a", call.Down{Cause: call.Completed}).want(
 		call.StopRecording{Leg: "a"}, call.Notify{Event: call.LegEnded{Leg: "a", Cause: call.Completed}})
 	if s.state.Over {

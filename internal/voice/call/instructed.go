@@ -28,6 +28,10 @@ func (d *decision) instructed(in Instruction) {
 		if l := d.liveLeg(in.Leg); l != nil && l.Recording == "" {
 			l.Recording = in.ID
 			d.do(StartRecording(in))
+			if l.Playing == "" && !d.Pair.has(l.ID) {
+				l.Playing, l.Loop = QuietTone, true
+				d.do(PlayPrompt{Leg: l.ID, ID: QuietTone, Prompt: QuietTone, Loop: true})
+			}
 		}
 	case StopRecord:
 		if l := d.leg(in.Leg); l != nil && l.Recording != "" {
