@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"dialtone/internal/event"
 	"dialtone/internal/fault"
 	"dialtone/internal/health"
@@ -124,7 +126,7 @@ func (o *office) start() {
 	o.t.Helper()
 	desk, err := talk.New(o.t.Context(), talk.Options{
 		Store: o.store, Devices: o, Recordings: o, Events: o.events.Subscribe(64), Health: o.health,
-		SpoolDir: filepath.Join(o.dir, "spool"),
+		SpoolDir: filepath.Join(o.dir, "spool"), Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		o.t.Fatal(err)
@@ -532,6 +534,21 @@ func TestRecordsOutliveTheStore(t *testing.T) {
 		if page := must(o.desk.Calls(ctx, o.viewer("admin"), "", "", 0))(t); len(page.Calls) != 4 || len(o.health.Warnings()) != 0 {
 			t.Fatalf("%d calls, warnings %v", len(page.Calls), o.health.Warnings())
 		}
+
+		// After a restart the desk knows what it knew, from the store.
+		o.stop()
+		o.start()
+		if missed := must(o.desk.Missed(ctx, o.viewer("alice")))(t); len(missed) != 4 {
+			t.Fatalf("%d missed", len(missed))
+		}
+		feed = must(o.desk.Subscribe(ctx, o.viewer("alice")))(t)
+		synctest.Wait()
+		l = o.callIn()
+		l.dialled()
+		if r := next(t, feed, talk.ChangeRinging).Data.(talk.Offered); len(r.Contacts) != talk.MaxContacts {
+			t.Fatalf("contacts %+v", r.Contacts)
+		}
+		l.over(call.Cancelled)
 	})
 }
 

@@ -57,9 +57,3 @@ func (b *inbox) close() []func() {
 	b.work = nil
 	return work
 }
-
-func (b *inbox) len() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.work)
-}

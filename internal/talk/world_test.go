@@ -304,6 +304,9 @@ func (c *simCall) perform(a call.Action) {
 	case call.LegDial:
 		c.dialled(a.Dial)
 	case call.PlayPrompt:
+		if strings.HasPrefix(a.Prompt, "tone:") && a.Prompt != PromptBeep {
+			return // the platform's own
+		}
 		c.heard[a.Leg] = append(c.heard[a.Leg], a.Prompt)
 		if !a.Loop {
 			w.after(5*time.Second, func() { c.apply(call.Played{Leg: a.Leg, ID: a.ID}) })
