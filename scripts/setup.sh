@@ -12,6 +12,7 @@ for need in "${needs[@]}"; do
 done
 
 if ((${#missing[@]})); then
+	command -v apt-get >/dev/null || { echo "no apt-get here: install ${missing[*]} by hand" >&2; exit 1; }
 	echo "installing ${missing[*]}"
 	as_root=()
 	if [[ $(id -u) != 0 ]]; then

@@ -2,6 +2,9 @@
 # Builds the console into web/dist unless nothing of it changed since.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+mkdir -p .cache
+exec 9>.cache/web.lock
+flock 9 # one build at a time
 
 scripts/npm-ci.sh web
 # What the build makes itself (translations, sounds, flags) is left out: git ignores it.
@@ -15,5 +18,4 @@ fi
 echo "building the console"
 (cd web && npm run -s build)
 touch web/dist/.gitkeep
-mkdir -p .cache
 printf '%s\n' "$want" >"$stamp"
