@@ -106,12 +106,12 @@ func (e *Endpoint) sendEvent(d *dialer, c *clock, f Format, code byte) bool {
 		v.put(payload[:])
 		h := rtp.Header{Version: 2, PayloadType: f.DTMF}
 		covered := uint32(int64(frame) * int64(min(i+1, frames)) * int64(f.clockRate()) / int64(time.Second))
-		e.write(d, f, stamp{seq: uint64(i) + 1, ticks: covered, marker: i == 0}, &h, payload[:], time.Now())
+		_ = e.write(d, f, stamp{seq: uint64(i) + 1, ticks: covered, marker: i == 0}, &h, payload[:], time.Now())
 		if !c.wait(frame) {
 			return false
 		}
 	}
-	return c.wait(keyGap - (endPackets)*frame)
+	return c.wait(keyGap - endPackets*frame)
 }
 
 // sendTones sends one key as audio.
@@ -129,7 +129,7 @@ func (e *Endpoint) sendTones(d *dialer, c *clock, f Format, ok bool, key byte) b
 			}
 			l.compress(payload[:end-pos], tone.Samples[pos:end])
 			h := rtp.Header{Version: 2, PayloadType: f.PayloadType}
-			e.write(d, f, stamp{seq: uint64(pos/n) + 1, ts: uint32(pos), ticks: uint32(n)}, &h, payload, time.Now())
+			_ = e.write(d, f, stamp{seq: uint64(pos/n) + 1, ts: uint32(pos), ticks: uint32(n)}, &h, payload, time.Now())
 		}
 		if !c.wait(frame) {
 			return false

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 // Endpoint is a leg's audio: it sends what the leg is to hear from one source at
@@ -216,7 +216,7 @@ func (e *Endpoint) Close() {
 
 // write sends one packet in the name of the source, if the far end hears that
 // source now and wants to hear us. h and payload may be reused afterwards. The
-// error is the wire's.
+// error is the wire's; a packet that it cannot send is lost, as on any network.
 func (e *Endpoint) write(s source, f Format, at stamp, h *rtp.Header, payload []byte, now time.Time) error {
 	e.mu.Lock()
 	heard := e.source

@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 func TestStreamGoesOnAcrossSources(t *testing.T) {
@@ -429,8 +429,10 @@ func TestHeardAndLost(t *testing.T) {
 		s := time.Second
 		last := 60*s + s + LostAfter - 30*time.Millisecond + s - 20*time.Millisecond // when its last packet came
 		want := []told{
-			{60 * s, "heard"}, {last + LostAfter, "lost"},
-			{last + 20*time.Millisecond + 60*s, "back"}, {last + 20*time.Millisecond + 60*s + LostAfter, "lost"},
+			{60 * s, "heard"},
+			{last + LostAfter, "lost"},
+			{last + 20*time.Millisecond + 60*s, "back"},
+			{last + 20*time.Millisecond + 60*s + LostAfter, "lost"},
 			{last + 20*time.Millisecond + 61*s + LostAfter, "back"},
 		}
 		if !slices.Equal(got, want) {

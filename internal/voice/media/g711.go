@@ -41,6 +41,7 @@ func lawOf(c call.Codec) *law {
 		return muLaw
 	case call.PCMA:
 		return aLaw
+	case call.Opus:
 	}
 	return nil
 }

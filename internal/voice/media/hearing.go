@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 // maxPayload is the longest payload that can be transcoded: what fits into an
@@ -138,7 +138,7 @@ func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byt
 		payload = e.in.scratch[:len(payload)]
 	}
 	e.in.fwd = rtp.Header{Version: 2, PayloadType: g.PayloadType}
-	to.write(b, g, at, &e.in.fwd, payload, now)
+	_ = to.write(b, g, at, &e.in.fwd, payload, now)
 }
 
 // listenForSpeech looks for 200 ms of sound in total. Opus is judged by its

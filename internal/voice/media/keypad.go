@@ -110,7 +110,7 @@ func (e *Endpoint) passKey(f Format, at stamp, v keyEvent, now time.Time) bool {
 	at.ticks = uint32(uint64(v.duration) * uint64(g.clockRate()) / uint64(out))
 	v.put(e.in.scratch[:4])
 	e.in.fwd = rtp.Header{Version: 2, PayloadType: g.DTMF}
-	to.write(b, g, at, &e.in.fwd, e.in.scratch[:4], now)
+	_ = to.write(b, g, at, &e.in.fwd, e.in.scratch[:4], now)
 	return true
 }
 

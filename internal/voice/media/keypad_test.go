@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 // ev is one telephone-event packet on its way in: after a wait, with timestamp,
@@ -24,8 +24,12 @@ type ev struct {
 func TestKeysAreReportedOnce(t *testing.T) {
 	press := func(ts uint32, code byte) []ev { // as RFC 4733 wants it
 		return []ev{
-			{20, ts, code, 160, "m"}, {20, ts, code, 320, ""}, {20, ts, code, 480, ""},
-			{20, ts, code, 640, "e"}, {20, ts, code, 640, "e"}, {20, ts, code, 640, "e"},
+			{20, ts, code, 160, "m"},
+			{20, ts, code, 320, ""},
+			{20, ts, code, 480, ""},
+			{20, ts, code, 640, "e"},
+			{20, ts, code, 640, "e"},
+			{20, ts, code, 640, "e"},
 		}
 	}
 	without := func(evs []ev, lost ...int) []ev {

@@ -110,7 +110,7 @@ func (r *recording) run(to Recorder) {
 	for {
 		select {
 		case <-r.quit:
-			r.flush(to, max(r.now(time.Now()), r.reached()))
+			_ = r.flush(to, max(r.now(time.Now()), r.reached()))
 			return
 		case <-tick.C:
 			if r.flush(to, r.now(time.Now())-recordHold) != nil {

@@ -7,9 +7,9 @@
 package media
 
 import (
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 // Format is what two ends agreed to send each other.

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/rtp"
-
 	"dialtone/internal/voice/call"
+
+	"github.com/pion/rtp"
 )
 
 // fakeWire is a far end in memory: what is written to it is kept with its time.
@@ -38,6 +38,7 @@ type heardPacket struct {
 func newFakeWire(c call.Codec) *fakeWire {
 	f := Format{Codec: c, ClockRate: 8000, DTMF: 101, DTMFRate: 8000}
 	switch c {
+	case call.PCMU:
 	case call.PCMA:
 		f.PayloadType = 8
 	case call.Opus:

@@ -31,9 +31,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/pion/stun/v4"
-
 	"dialtone/internal/fault"
+
+	"github.com/pion/stun/v4"
 )
 
 // Options is what an Engine needs.
