@@ -38,7 +38,8 @@ func TestOfferNext(t *testing.T) {
 		{"nobody waits", nil, []prospect{agent("a", 1)}, nil},
 		{"nobody is there", []waiter{{call: "1", serves: everybody}}, nil, nil},
 		{
-			"the longest idle", []waiter{{call: "1", serves: everybody}},
+			"the longest idle",
+			[]waiter{{call: "1", serves: everybody}},
 			[]prospect{agent("a", 1), agent("b", 9), agent("c", 5)},
 			[]match{{"1", "b"}},
 		},
@@ -59,7 +60,8 @@ func TestOfferNext(t *testing.T) {
 			[]match{{"1", "c"}, {"2", "b"}},
 		},
 		{
-			"only who is online, reachable and idle", []waiter{{call: "1", serves: everybody}},
+			"only who is online, reachable and idle",
+			[]waiter{{call: "1", serves: everybody}},
 			[]prospect{
 				but(agent("a", 9), func(p *prospect) { p.state = Away }),
 				but(agent("b", 9), func(p *prospect) { p.state = TransfersOnly }),
@@ -77,7 +79,8 @@ func TestOfferNext(t *testing.T) {
 			[]match{{"2", "b"}},
 		},
 		{
-			"never twice", []waiter{{call: "1", serves: everybody, tried: map[string]bool{"b": true}}},
+			"never twice",
+			[]waiter{{call: "1", serves: everybody, tried: map[string]bool{"b": true}}},
 			[]prospect{agent("a", 1), agent("b", 9)},
 			[]match{{"1", "a"}},
 		},

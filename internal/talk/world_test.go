@@ -330,7 +330,7 @@ func (c *simCall) perform(a call.Action) {
 		w.agenda.cancel(c.timers[a.Timer])
 	case call.Finish:
 		c.record = &a.Record
-		c.later(func() { w.step(func() { w.f.event(c.id, call.Ended{Record: a.Record}) }) })
+		c.later(func() { w.step(func() { w.f.event(c.id, call.Ended(a)) }) })
 	}
 }
 
