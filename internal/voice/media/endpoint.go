@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // Endpoint is a leg's audio: it sends what the leg is to hear from one source at

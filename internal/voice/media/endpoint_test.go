@@ -9,9 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 func TestStreamGoesOnAcrossSources(t *testing.T) {

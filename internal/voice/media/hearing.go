@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // maxPayload is the longest payload that can be transcoded: what fits into an

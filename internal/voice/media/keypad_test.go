@@ -6,9 +6,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // ev is one telephone-event packet on its way in: after a wait, with timestamp,

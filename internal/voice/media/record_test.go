@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // tape is a recorder in memory.

@@ -7,9 +7,9 @@
 package media
 
 import (
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // Format is what two ends agreed to send each other.

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
+
+	"dialtone/internal/voice/call"
 )
 
 // fakeWire is a far end in memory: what is written to it is kept with its time.

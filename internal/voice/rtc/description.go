@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pion/sdp/v3"
+
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
-
-	"github.com/pion/sdp/v3"
 )
 
 // maxSDP is the longest SDP that is read, in bytes. A browser's audio offer takes

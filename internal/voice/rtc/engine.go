@@ -31,9 +31,9 @@ import (
 	"sync"
 	"time"
 
-	"dialtone/internal/fault"
-
 	"github.com/pion/stun/v4"
+
+	"dialtone/internal/fault"
 )
 
 // Options is what an Engine needs.

@@ -7,12 +7,12 @@ import (
 	"testing"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
 	"github.com/pion/stun/v4"
 	"github.com/pion/webrtc/v4"
+
+	"dialtone/internal/voice/call"
 )
 
 // Garbage on the port, is dropped; the calls on it do not notice.

@@ -10,11 +10,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"dialtone/internal/voice/call"
-
 	"github.com/pion/stun/v4"
 	"github.com/pion/transport/v4/vnet"
 	"github.com/pion/webrtc/v4"
+
+	"dialtone/internal/voice/call"
 )
 
 // chromeOffer is what Chromium offers through the Voice SDK, shortened.

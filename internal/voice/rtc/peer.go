@@ -10,12 +10,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
+
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
-
-	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 )
 
 // State of a peer's way to its browser.

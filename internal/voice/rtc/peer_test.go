@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/rtp"
+	"github.com/pion/webrtc/v4"
+
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
-
-	"github.com/pion/rtp"
-	"github.com/pion/webrtc/v4"
 )
 
 func newPeer(t *testing.T, e *Engine) (*Peer, *states) {
