@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -19,6 +20,7 @@ type Resolver interface {
 
 const (
 	resolveEvery   = time.Minute
+	resolveSoon    = 5 * time.Second // while a name was never resolved
 	resolveTimeout = 5 * time.Second
 )
 
@@ -123,6 +125,10 @@ func (c *carrier) resolve(ctx context.Context, r Resolver) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(hops) > 0 {
+		// The address that answered last stays first.
+		if i := slices.IndexFunc(hops, func(h transaction.Hop) bool { return len(c.hops) > 0 && h.Same(c.hops[0]) }); i > 0 {
+			hops[0], hops[i] = hops[i], hops[0]
+		}
 		c.hops = hops
 	}
 	if failed == nil || len(addrs) > 0 {
@@ -177,6 +183,27 @@ func (c *carrier) target() (transaction.Hop, bool) {
 		return transaction.Hop{}, false
 	}
 	return c.hops[0], true
+}
+
+// maxHops is how many of a carrier's addresses are tried for one call.
+const maxHops = 3
+
+// targets returns the addresses that requests may go to, the best first.
+func (c *carrier) targets() []transaction.Hop {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.hops[:min(len(c.hops), maxHops)])
+}
+
+// prefer puts an address that answers before the others.
+func (c *carrier) prefer(hop transaction.Hop) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if i := slices.IndexFunc(c.hops, hop.Same); i > 0 {
+		hops := slices.Clone(c.hops)
+		hops[0], hops[i] = hops[i], hops[0]
+		c.hops = hops
+	}
 }
 
 // knows reports whether the address is one that the carrier calls from.

@@ -28,7 +28,16 @@ func (s *Server) keep(ctx context.Context, c *carrier) {
 	s.resolve(ctx, c)
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
-		every(ctx, resolveEvery, func() { s.resolve(ctx, c) })
+		for {
+			pause := resolveEvery
+			if _, ok := c.target(); !ok {
+				pause = resolveSoon
+			}
+			if !wait(ctx, pause) {
+				return
+			}
+			s.resolve(ctx, c)
+		}
 	})
 	if c.OptionsInterval > 0 {
 		s.metrics.reachable.WithLabelValues(c.Name).Set(1)
@@ -123,21 +132,12 @@ func (s *Server) outside(c *carrier, method sip.RequestMethod, uri, who sip.Uri,
 // watch asks the carrier whether it is there. Any answer counts, also a refusal:
 // what matters is that something speaks SIP at its end.
 func (s *Server) watch(ctx context.Context, c *carrier) {
-	hop, ok := c.target()
 	reached := false
-	if ok {
-		uri := sip.Uri{Scheme: "sip", Host: strings.Trim(c.Host, "[]"), Port: c.Port}
-		who := sip.Uri{Scheme: "sip", User: c.contactUser(), Host: c.FromDomain}
-		req := s.outside(c, sip.OPTIONS, uri, who, newTag(), rand.Text(), 1)
-		req.AppendHeader(s.contact(c, hop))
-		req.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
-		req.SetBody(nil)
-		limit, cancel := context.WithTimeout(ctx, min(64*s.timers.T1, max(c.OptionsInterval, time.Second)))
-		res, err := s.ask(limit, req, hop)
-		cancel()
-		// 503 is how a carrier says that it takes no calls now; 408 comes from a proxy
-		// that reaches nobody behind it.
-		reached = err == nil && res.StatusCode != sip.StatusServiceUnavailable && res.StatusCode != sip.StatusRequestTimeout
+	for _, hop := range c.targets() {
+		if reached = s.answers(ctx, c, hop); reached {
+			c.prefer(hop)
+			break
+		}
 	}
 	if ctx.Err() != nil {
 		return
@@ -159,6 +159,22 @@ func (s *Server) watch(ctx context.Context, c *carrier) {
 		})
 		s.log.Warn("trunk does not answer", "trunk", c.Name)
 	}
+}
+
+// answers asks one address of the carrier.
+func (s *Server) answers(ctx context.Context, c *carrier, hop transaction.Hop) bool {
+	uri := sip.Uri{Scheme: "sip", Host: strings.Trim(c.Host, "[]"), Port: c.Port}
+	who := sip.Uri{Scheme: "sip", User: c.contactUser(), Host: c.FromDomain}
+	req := s.outside(c, sip.OPTIONS, uri, who, newTag(), rand.Text(), 1)
+	req.AppendHeader(s.contact(c, hop))
+	req.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
+	req.SetBody(nil)
+	limit, cancel := context.WithTimeout(ctx, min(64*s.timers.T1, max(c.OptionsInterval, time.Second)))
+	defer cancel()
+	res, err := s.ask(limit, req, hop)
+	// 503 is how a carrier says that it takes no calls now; 408 comes from a proxy
+	// that reaches nobody behind it.
+	return err == nil && res.StatusCode != sip.StatusServiceUnavailable && res.StatusCode != sip.StatusRequestTimeout
 }
 
 const (

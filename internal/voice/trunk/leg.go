@@ -4,8 +4,6 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -346,98 +344,6 @@ func (l *leg) byed(tx *transaction.Server) {
 	l.release()
 }
 
-// allow lists where the far end's audio may come from besides where it says.
-func (d *dialog) allow() []netip.Prefix {
-	signal := d.hop.Addr.Addr()
-	list := slices.Clone(d.carrier.MediaSources)
-	return append(list, netip.PrefixFrom(signal, signal.BitLen()))
-}
-
-// agree makes a negotiated format the session's.
-func (l *leg) agree(d *dialog, f media.Format, m sdp.Media) {
-	addr := netip.AddrPort{}
-	if m.Addr.IsValid() {
-		addr = netip.AddrPortFrom(m.Addr, uint16(m.Port))
-	}
-	l.session.Agree(audio.Far{
-		Addr: addr, RTCP: uint16(m.RTCP), Allowed: d.allow(), Format: f, DTMF: sdp.DTMFType,
-	})
-	if held := m.Held(); held != l.farHeld {
-		l.farHeld = held
-		if l.toldUp {
-			l.tell(call.FarHold{On: held})
-		}
-	}
-}
-
-// describe writes an offer of ours.
-func (l *leg) describe(codecs []call.Codec, d sdp.Direction) []byte {
-	l.offered = codecs
-	return l.say(func() []byte { return l.local.Offer(codecs, d) })
-}
-
-// say gives a description of ours a new version when it differs from the last.
-func (l *leg) say(write func() []byte) []byte {
-	body := write()
-	if l.said != nil && string(body) != string(l.said) {
-		l.local.Version++
-		body = write()
-	}
-	l.said = body
-	return body
-}
-
-// reply answers an offer: agrees on a format and returns our description. The
-// wanted codecs come first, those that we can also speak follow.
-func (l *leg) reply(d *dialog, body []byte, wanted []call.Codec) ([]byte, error) {
-	far, err := sdp.Parse(body)
-	if err != nil {
-		return nil, err
-	}
-	f, m, err := sdp.Choose(far, l.preference(wanted))
-	if err != nil {
-		return nil, err
-	}
-	l.agree(d, f, m)
-	dir := m.Direction.Mirror()
-	if m.Held() && dir == sdp.SendRecv {
-		dir = sdp.RecvOnly // the 0.0.0.0 of RFC 2543
-	}
-	return l.say(func() []byte { return l.local.Answer(far, f, dir) }), nil
-}
-
-// preference puts the wanted codecs that we speak before the others.
-func (l *leg) preference(wanted []call.Codec) []call.Codec {
-	var list []call.Codec
-	for _, c := range append(slices.Clone(wanted), l.codecs...) {
-		if slices.Contains(l.codecs, c) && !slices.Contains(list, c) {
-			list = append(list, c)
-		}
-	}
-	return list
-}
-
-// takeAnswer agrees on what the far end answered to our offer.
-func (l *leg) takeAnswer(d *dialog, body []byte) error {
-	far, err := sdp.Parse(body)
-	if err != nil {
-		return err
-	}
-	f, m, err := sdp.Accept(far, l.offered)
-	if err != nil {
-		return err
-	}
-	l.agree(d, f, m)
-	return nil
-}
-
-// withSDP puts a description into a message.
-func withSDP(msg sip.Message, body []byte) {
-	t := sip.ContentTypeHeader("application/sdp")
-	msg.AppendHeader(&t)
-	msg.SetBody(body)
-}
-
 // ack takes the ACK of a 2xx that we sent.
 func (l *leg) ack(req *sip.Request) {
 	if l.closed || !l.repeat.pending() || req.CSeq().SeqNo != l.repeat.seq {
@@ -490,28 +396,4 @@ func (r *repetition) stop() {
 	r.tx = nil
 	r.timer.stop()
 	r.limit.stop()
-}
-
-// descriptionOf returns the SDP of a message, also when it is one part of
-// several (SIP-I carriers), nil without.
-func descriptionOf(msg interface {
-	Body() []byte
-	ContentType() *sip.ContentTypeHeader
-},
-) []byte {
-	if len(msg.Body()) == 0 {
-		return nil
-	}
-	kind := "application/sdp"
-	if t := msg.ContentType(); t != nil {
-		kind = string(*t)
-	}
-	media, _, _ := strings.Cut(kind, ";")
-	switch media = strings.ToLower(strings.TrimSpace(media)); {
-	case media == "application/sdp":
-		return msg.Body()
-	case strings.HasPrefix(media, "multipart/"):
-		return sdpPart(kind, msg.Body())
-	}
-	return nil
 }

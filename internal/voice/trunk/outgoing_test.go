@@ -1,7 +1,11 @@
 package trunk
 
 import (
+	"context"
+	"errors"
 	"net"
+	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -502,4 +506,65 @@ func TestDialRefused(t *testing.T) {
 	}
 	p.reply(inv, 486, "x", "")
 	wantDown(t, r, call.Busy)
+}
+
+// names is a Resolver with fixed answers.
+type names map[string][]string
+
+func (r names) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	var list []netip.Addr
+	for _, a := range r[host] {
+		list = append(list, netip.MustParseAddr(a))
+	}
+	if list == nil {
+		return nil, errors.New("no such host")
+	}
+	return list, nil
+}
+
+func (r names) LookupSRV(_ context.Context, service, proto, name string) (string, []*net.SRV, error) {
+	var list []*net.SRV
+	for _, target := range r["_"+service+"._"+proto+"."+name] {
+		host, port, _ := strings.Cut(target, ":")
+		n, _ := strconv.Atoi(port)
+		list = append(list, &net.SRV{Target: host, Port: uint16(n)})
+	}
+	if list == nil {
+		return "", nil, errors.New("no such service")
+	}
+	return "", list, nil
+}
+
+// A name with several addresses: each is tried, and all of them may call.
+func TestResolvedNames(t *testing.T) {
+	a, b := newPeerAt(t, "127.0.0.2"), newPeerAt(t, "127.0.0.3")
+	port := func(p *peer) string { return strconv.Itoa(int(p.addr.Port())) }
+	n := startNode(t, Config{TryFor: 50 * time.Millisecond, Trunks: []Trunk{{Name: "one", Host: "sip.carrier.example"}}}, func(o *Options) {
+		o.Resolver = names{
+			"_sip._udp.sip.carrier.example": {"a.carrier.example.:" + port(a), "b.carrier.example.:" + port(b)},
+			"a.carrier.example":             {"127.0.0.2"}, "b.carrier.example": {"127.0.0.3"},
+			"sip.carrier.example": {"127.0.0.2", "127.0.0.3"},
+		}
+	})
+	eventually(t, "resolved", func() bool { return len(n.carriers[0].targets()) == 2 })
+	r := out(t, n)
+	if inv := a.request("INVITE"); inv.Recipient.Host != "sip.carrier.example" {
+		t.Errorf("called %s", &inv.Recipient)
+	}
+	b.accept(b.request("INVITE"), "x")
+	want[call.Up](t, r)
+	c := b.call(n)
+	c.invite(b.sdp())
+	n.offered().leg.End(call.Busy)
+	b.response(486)
+	c.ackRefusal()
+}
+
+func TestUnresolvedName(t *testing.T) {
+	n := startNode(t, Config{Trunks: []Trunk{{Name: "one", Host: "nowhere.example"}}}, func(o *Options) { o.Resolver = names{} })
+	wantDown(t, out(t, n), call.CarrierDown)
+	if a := n.trunkAnswers(); len(a) != 1 || a[0].Status != 0 || a[0].Next {
+		t.Errorf("answers %+v", a)
+	}
+	n.quietly()
 }

@@ -18,7 +18,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 
@@ -272,94 +271,6 @@ func (s *Server) carrierAt(from netip.AddrPort) *carrier {
 	return first
 }
 
-// localTo returns our address as the remote sees it where no NAT is between.
-func (s *Server) localTo(remote netip.Addr) netip.Addr {
-	for _, c := range s.o.UDP {
-		if a, err := netip.ParseAddrPort(c.LocalAddr().String()); err == nil && !a.Addr().IsUnspecified() {
-			return a.Addr().Unmap()
-		}
-	}
-	s.mu.Lock()
-	local, ok := s.locals[remote]
-	s.mu.Unlock()
-	if ok {
-		return local
-	}
-	// Connecting a UDP socket sends nothing; it asks the routing table.
-	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(netip.AddrPortFrom(remote, 9)))
-	if err != nil {
-		return netip.IPv4Unspecified()
-	}
-	defer conn.Close()
-	a, _ := netip.ParseAddrPort(conn.LocalAddr().String())
-	local = a.Addr().Unmap()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.locals) > 1000 {
-		clear(s.locals)
-	}
-	s.locals[remote] = local
-	return local
-}
-
-// announced returns the host and port that the remote is to reach us at.
-func (s *Server) announced(c *carrier, network string, remote netip.Addr) (string, int) {
-	host := s.o.Config.Announce
-	if c != nil {
-		host = c.Announce
-	}
-	if host == "" {
-		host = s.localTo(remote).String()
-	}
-	return strings.Trim(host, "[]"), s.port(network)
-}
-
-func (s *Server) port(network string) int {
-	var addr net.Addr
-	switch {
-	case network == transaction.UDP && len(s.o.UDP) > 0:
-		addr = s.o.UDP[0].LocalAddr()
-	case network == transaction.TCP && len(s.o.TCP) > 0:
-		addr = s.o.TCP[0].Addr()
-	case network == transaction.TLS && len(s.o.TLS) > 0:
-		addr = s.o.TLS[0].Addr()
-	default:
-		return defaultPort(network)
-	}
-	a, err := netip.ParseAddrPort(addr.String())
-	if err != nil {
-		return defaultPort(network)
-	}
-	return int(a.Port())
-}
-
-// contact is where the carrier sends requests within a dialog.
-func (s *Server) contact(c *carrier, hop transaction.Hop) *sip.ContactHeader {
-	host, port := s.announced(c, hop.Network, hop.Addr.Addr())
-	if strings.Contains(host, ":") {
-		host = "[" + host + "]"
-	}
-	u := sip.Uri{Scheme: "sip", User: c.contactUser(), Host: host, Port: port}
-	if hop.Network != transaction.UDP {
-		u.UriParams.Add("transport", hop.Network)
-	}
-	return &sip.ContactHeader{Address: u}
-}
-
-// mediaAddr is the address in our descriptions.
-func (s *Server) mediaAddr(c *carrier, remote netip.Addr) netip.Addr {
-	if c.AnnounceRTP.IsValid() {
-		return c.AnnounceRTP
-	}
-	if a, err := netip.ParseAddr(strings.Trim(c.Announce, "[]")); err == nil {
-		return a
-	}
-	if b := s.o.Config.RTPBind; b.IsValid() && !b.IsUnspecified() {
-		return b
-	}
-	return s.localTo(remote)
-}
-
 // handler is the Server as its transaction layer sees it.
 type handler Server
 
@@ -426,84 +337,6 @@ func (h *handler) Request(tx *transaction.Server) {
 	default:
 		s.unsupported(tx)
 	}
-}
-
-const (
-	allowed   = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK"
-	supported = "100rel, timer"
-)
-
-// unsupported answers methods that we know but do not offer with 405, others
-// with 501 (RFC 3261 8.2.1, 21.5.2).
-func (s *Server) unsupported(tx *transaction.Server) {
-	status := sip.StatusNotImplemented
-	switch tx.Request.Method {
-	case sip.REGISTER, sip.SUBSCRIBE, sip.NOTIFY, sip.PUBLISH, sip.MESSAGE, sip.REFER:
-		status = sip.StatusMethodNotAllowed
-	}
-	res := transaction.NewResponse(tx.Request, status, newTag())
-	res.AppendHeader(sip.NewHeader("Allow", allowed))
-	tx.Respond(res)
-}
-
-// options answers a carrier's keep-alive; while the node drains it says so.
-func (s *Server) options(tx *transaction.Server) {
-	status := sip.StatusOK
-	if s.isDraining() {
-		status = sip.StatusServiceUnavailable
-	}
-	if unknown := unknownOptions(tx.Request); unknown != "" {
-		badExtension(tx, unknown)
-		return
-	}
-	if scheme := tx.Request.Recipient.Scheme; scheme != "sip" && scheme != "sips" && scheme != "tel" {
-		tx.Answer(416, newTag())
-		return
-	}
-	res := transaction.NewResponse(tx.Request, status, newTag())
-	res.AppendHeader(sip.NewHeader("Allow", allowed))
-	res.AppendHeader(sip.NewHeader("Accept", "application/sdp"))
-	res.AppendHeader(sip.NewHeader("Supported", supported))
-	tx.Respond(res)
-}
-
-// unknownOptions returns the option tags that a request requires and we lack.
-func unknownOptions(req *sip.Request) string {
-	var unknown []string
-	for _, tag := range tokens(req, "require") {
-		if tag != "100rel" && tag != "timer" {
-			unknown = append(unknown, tag)
-		}
-	}
-	return strings.Join(unknown, ", ")
-}
-
-func badExtension(tx *transaction.Server, unknown string) {
-	res := transaction.NewResponse(tx.Request, sip.StatusBadExtension, newTag())
-	res.AppendHeader(sip.NewHeader("Unsupported", unknown))
-	tx.Respond(res)
-}
-
-// tokens returns the comma-separated tokens of all headers of a name.
-func tokens(msg sip.Message, name string) []string {
-	var list []string
-	for _, h := range msg.GetHeaders(name) {
-		for t := range strings.SplitSeq(h.Value(), ",") {
-			if t = strings.TrimSpace(t); t != "" {
-				list = append(list, t)
-			}
-		}
-	}
-	return list
-}
-
-func has(msg sip.Message, header, token string) bool {
-	for _, t := range tokens(msg, header) {
-		if strings.EqualFold(t, token) {
-			return true
-		}
-	}
-	return false
 }
 
 var _ switchboard.Dialer = (*Server)(nil)

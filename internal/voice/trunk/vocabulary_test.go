@@ -3,9 +3,13 @@ package trunk
 import (
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
 
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/trunk/transaction"
 )
 
 func TestCauses(t *testing.T) {
@@ -256,4 +260,60 @@ func TestMultipart(t *testing.T) {
 	if got := sdpPart("multipart/mixed", []byte(body)); got != nil {
 		t.Errorf("%q", got)
 	}
+}
+
+func TestChallengeGrowsOld(t *testing.T) {
+	g := guard{secret: []byte("s")}
+	now := time.Now()
+	req := parse(t, "INVITE sip:a@b SIP/2.0\nVia: SIP/2.0/UDP c;branch=z9hG4bK1\nFrom: <sip:x@y>;tag=1\nTo: <sip:a@b>\nCall-ID: c1\nCSeq: 1 INVITE\n")
+	res := transaction.NewResponse(req, 401, "t")
+	g.challenge(res, "realm", now, false)
+	h, err := credentials(req, res, "user", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.AppendHeader(h)
+	for _, tc := range []struct {
+		user, password, realm string
+		after                 time.Duration
+		want                  authorization
+	}{
+		{"user", "secret", "realm", 0, authorized},
+		{"user", "secret", "realm", nonceLife + 2*time.Second, outdated},
+		{"user", "wrong", "realm", nonceLife + 2*time.Second, unauthorized},
+		{"user", "wrong", "realm", 0, unauthorized},
+		{"other", "secret", "realm", 0, unauthorized},
+		{"user", "secret", "elsewhere", 0, unauthorized},
+	} {
+		if got := g.check(req, tc.user, tc.password, tc.realm, now.Add(tc.after)); got != tc.want {
+			t.Errorf("%+v: %d", tc, got)
+		}
+	}
+	if got := (guard{secret: []byte("other node")}).check(req, "user", "secret", "realm", now); got != unauthorized {
+		t.Errorf("a nonce of somebody else: %d", got)
+	}
+	again := transaction.NewResponse(req, 401, "t")
+	g.challenge(again, "realm", now, true)
+	if !stale(again) || stale(res) {
+		t.Error("stale is not told apart")
+	}
+}
+
+func FuzzCredentials(f *testing.F) {
+	f.Add(`Digest username="u", realm="r", nonce="0.ab", uri="sip:x", response="00", algorithm=MD5, qop=auth, nc=00000001, cnonce="c"`)
+	f.Add(`Digest`)
+	f.Add(`Basic x`)
+	f.Fuzz(func(t *testing.T, header string) {
+		req := sip.NewRequest(sip.INVITE, sip.Uri{Scheme: "sip", Host: "x"})
+		id := sip.CallIDHeader("c")
+		req.AppendHeader(&id)
+		req.AppendHeader(sip.NewHeader("Authorization", header))
+		if (guard{secret: []byte("s")}).check(req, "u", "p", "r", time.Now()) != unauthorized {
+			t.Fatal("let in")
+		}
+		res := sip.NewResponse(401, "x")
+		res.AppendHeader(sip.NewHeader("WWW-Authenticate", header))
+		_, _ = credentials(req, res, "u", "p")
+		stale(res)
+	})
 }
