@@ -55,6 +55,7 @@ func (e *Engine) receiveSTUN(b []byte, from netip.AddrPort, control []byte, now 
 	if !e.claim(p, from, now) {
 		return
 	}
+	p.lives(now)
 	to := path{to: from, from: sourceOf(control)}
 	reply := []stun.Setter{m, stun.BindingSuccess, &stun.XORMappedAddress{IP: net.IP(from.Addr().AsSlice()), Port: int(from.Port())}}
 	if m.Contains(stun.AttrICEControlled) {
@@ -67,7 +68,6 @@ func (e *Engine) receiveSTUN(b []byte, from netip.AddrPort, control []byte, now 
 	if m.Contains(stun.AttrICEControlled) {
 		return
 	}
-	p.lives(now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.check(check{from: to, mine: mine, theirs: theirs, chosen: m.Contains(stun.AttrUseCandidate), arrived: now})

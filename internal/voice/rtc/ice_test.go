@@ -102,6 +102,17 @@ func (c *checker) reply() (*stun.Message, netip.AddrPort) {
 	}
 }
 
+// twice sends a check and, when it is answered, once more: with the second answer
+// the first check has had all its effects. It returns the second answer.
+func (c *checker) twice(setters ...stun.Setter) *stun.Message {
+	c.t.Helper()
+	c.send(setters...)
+	c.reply()
+	c.send(setters...)
+	m, _ := c.reply()
+	return m
+}
+
 func answered(t *testing.T, e *Engine) *Peer {
 	t.Helper()
 	p, _ := newPeer(t, e)
@@ -125,8 +136,7 @@ func TestChecksAreAnswered(t *testing.T) {
 	c.send(key, stun.Fingerprint)
 	c.send(stun.NewUsername("no colon"), key, stun.Fingerprint)
 	good := []stun.Setter{name, stun.RawAttribute{Type: stun.AttrICEControlling, Value: make([]byte, 8)}, stun.RawAttribute{Type: stun.AttrUseCandidate}, key, stun.Fingerprint}
-	c.send(good...)
-	m, _ := c.reply()
+	m := c.twice(good...)
 	var mapped stun.XORMappedAddress
 	if m.Type != stun.BindingSuccess || mapped.GetFrom(m) != nil || key.Check(m) != nil || stun.Fingerprint.Check(m) != nil {
 		t.Fatalf("reply %v", m)
@@ -139,19 +149,17 @@ func TestChecksAreAnswered(t *testing.T) {
 	}
 
 	c.send(name, stun.RawAttribute{Type: stun.AttrICEControlled, Value: make([]byte, 8)}, key, stun.Fingerprint)
-	if m, _ = c.reply(); m.Type != stun.BindingError {
+	if m, _ := c.reply(); m.Type != stun.BindingError {
 		t.Errorf("a controlled browser got %v", m)
 	}
 
 	// Another address without USE-CANDIDATE is a possible path, with it the path.
 	d := newChecker(t, "127.0.0.1", e.listen)
-	d.send(name, key, stun.Fingerprint)
-	d.reply()
+	d.twice(name, key, stun.Fingerprint)
 	if p.path.Load().to.String() != c.conn.LocalAddr().String() {
 		t.Error("the path moved unasked")
 	}
-	d.send(good...)
-	d.reply()
+	d.twice(good...)
 	if p.path.Load().to.String() != d.conn.LocalAddr().String() {
 		t.Error("the path did not move")
 	}
@@ -170,8 +178,7 @@ func TestAddressOfALivingPeerIsNotTaken(t *testing.T) {
 	c.reply()
 	check(thief)
 	check(victim)
-	c.reply()
-	if e.byAddr(from) != victim {
+	if m, _ := c.reply(); stun.NewShortTermIntegrity(victim.local[0].pwd).Check(m) != nil || e.byAddr(from) != victim {
 		t.Error("the address changed hands")
 	}
 	victim.alive.Store(-int64(stale)) // gone for a while: somebody else may get its port
