@@ -32,7 +32,7 @@ import (
 // It is made of pion's parts rather than of pion's PeerConnection, which waits
 // 200 ms before it nominates a pair and would thereby measure itself.
 type audio struct {
-	microphone [][]byte
+	microphone microphone
 	ear        *hear.Ear
 	note       func(func(*Times))
 
@@ -64,6 +64,7 @@ type audio struct {
 		seq      uint16
 		ts       uint32
 		pressing bool
+		codec    uint8
 		events   uint8
 	}
 }
@@ -72,7 +73,7 @@ type audio struct {
 // checks come at once, too.
 const checkInterval = 3 * time.Millisecond
 
-func newAudio(microphone [][]byte, note func(func(*Times))) (*audio, error) {
+func newAudio(microphone microphone, note func(func(*Times))) (*audio, error) {
 	var b [8]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
 	a := &audio{
@@ -154,7 +155,7 @@ func (a *audio) answer(sdp string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	types := fmt.Sprint(pcmu)
+	types := fmt.Sprint(d.codec)
 	if d.events != 0 {
 		types += fmt.Sprintf(" %d", d.events)
 	}
@@ -172,7 +173,7 @@ func (a *audio) agree(d description, client bool) error {
 	}
 	a.agreed = true
 	a.tx.Lock()
-	a.tx.events = d.events
+	a.tx.codec, a.tx.events = d.codec, d.events
 	a.tx.Unlock()
 	for _, c := range d.candidates {
 		if err := a.agent.AddRemoteCandidate(c); err != nil {
@@ -303,9 +304,13 @@ func (a *audio) read(conn *ice.Conn) {
 			}
 			payload := out[h.MarshalSize():]
 			switch h.PayloadType {
-			case pcmu:
+			case pcmu, pcma:
+				decode := g711.DecodeMu
+				if h.PayloadType == pcma {
+					decode = g711.DecodeA
+				}
 				for i, s := range payload {
-					samples[i] = g711.DecodeMu(s)
+					samples[i] = decode(s)
 				}
 				a.ear.Frame(samples[:len(payload)], time.Now())
 			case eventsType:
@@ -331,7 +336,8 @@ func (a *audio) speak() {
 		if a.tx.pressing {
 			a.tx.ts += frameSamples
 		} else {
-			a.sendLocked(pcmu, n == 0, a.tx.ts, a.microphone[n%len(a.microphone)])
+			says := a.microphone[a.tx.codec]
+			a.sendLocked(a.tx.codec, n == 0, a.tx.ts, says[n%len(says)])
 			a.tx.ts += frameSamples
 		}
 		a.tx.Unlock()

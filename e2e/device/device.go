@@ -5,8 +5,9 @@
 //
 // It behaves as the browser lets the SDK behave: no candidates in its
 // descriptions, full ICE against the server's lite one, the other side's DTLS
-// role as Chromium chooses it. It speaks PCMU. A Device and its calls may be used
-// from any goroutine; every goroutine they start ends with Close.
+// role as Chromium chooses it. It speaks PCMU and PCMA, and offers both. A Device
+// and its calls may be used from any goroutine; every goroutine they start ends
+// with Close.
 package device
 
 import (
@@ -35,7 +36,7 @@ type Options struct {
 type Device struct {
 	signal     *Signal
 	Identity   string
-	microphone [][]byte // one second in frames of 20 ms, PCMU
+	microphone microphone
 
 	incoming chan *Call
 	done     chan struct{} // the reader is gone
@@ -93,20 +94,27 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 	return d, nil
 }
 
+// microphone is one second of what is said in frames of 20 ms, by payload type.
+type microphone map[uint8][][]byte
+
 // tone returns a second of a sine, so that a whole frequency goes on seamlessly.
-func tone(hz, level float64) [][]byte {
+func tone(hz, level float64) microphone {
 	if level == 0 {
 		level = 8192
 	}
-	frames := make([][]byte, time.Second/frameTime)
-	for i := range frames {
-		frames[i] = make([]byte, frameSamples)
-		for j := range frames[i] {
-			at := float64(i*frameSamples + j)
-			frames[i][j] = g711.EncodeMu(int16(math.Round(level * math.Sin(2*math.Pi*hz*at/8000))))
+	m := microphone{}
+	for codec, encode := range map[uint8]func(int16) byte{pcmu: g711.EncodeMu, pcma: g711.EncodeA} {
+		frames := make([][]byte, time.Second/frameTime)
+		for i := range frames {
+			frames[i] = make([]byte, frameSamples)
+			for j := range frames[i] {
+				at := float64(i*frameSamples + j)
+				frames[i][j] = encode(int16(math.Round(level * math.Sin(2*math.Pi*hz*at/8000))))
+			}
 		}
+		m[codec] = frames
 	}
-	return frames
+	return m
 }
 
 // Register makes the device callable and returns when the server says so.

@@ -14,6 +14,7 @@ const browserTypes = "0 111 63 9 8 13 110 126"
 
 const (
 	pcmu       = 0
+	pcma       = 8
 	eventsType = 126 // telephone-event/8000 of Chromium's own offers
 )
 
@@ -72,11 +73,12 @@ func (a *audio) ours(setup, types string) string {
 // description is what the server says.
 type description struct {
 	ufrag, pwd, fingerprint, setup string
+	codec                          uint8 // payload type: the first that we speak
 	events                         uint8 // telephone-event/8000; 0: none
 	candidates                     []ice.Candidate
 }
 
-var errNoPCMU = errors.New("the server's description has no PCMU")
+var errNoCodec = errors.New("the server's description has neither PCMU nor PCMA")
 
 func parse(sdp string) (description, error) {
 	var d description
@@ -86,7 +88,13 @@ func parse(sdp string) (description, error) {
 		if media, ok := strings.CutPrefix(text, "m=audio "); ok {
 			fields := strings.Fields(media)
 			for _, t := range fields[min(2, len(fields)):] {
-				spoken = spoken || t == "0"
+				switch {
+				case spoken:
+				case t == "0":
+					d.codec, spoken = pcmu, true
+				case t == "8":
+					d.codec, spoken = pcma, true
+				}
 			}
 			continue
 		}
@@ -119,7 +127,7 @@ func parse(sdp string) (description, error) {
 	case len(d.candidates) == 0:
 		return d, errors.New("the server's description has no candidate")
 	case !spoken:
-		return d, errNoPCMU
+		return d, errNoCodec
 	}
 	return d, nil
 }
