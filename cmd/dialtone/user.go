@@ -30,7 +30,7 @@ type userAdd struct {
 }
 
 func (c *userAdd) Run(ctx context.Context, s streams) (err error) {
-	password, generated, err := c.secret.read(s.in)
+	password, generated, err := c.read(s.in)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ type userPasswd struct {
 }
 
 func (c *userPasswd) Run(ctx context.Context, s streams) (err error) {
-	password, generated, err := c.secret.read(s.in)
+	password, generated, err := c.read(s.in)
 	if err != nil {
 		return err
 	}
