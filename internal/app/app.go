@@ -70,6 +70,7 @@ type Node struct {
 	trunks     *trunk.Server
 	rtc        *rtc.Engine
 	desk       *talk.Desk
+	people     *people.Door
 	door       *httpapi.Server
 	carrier    *carrier.Carrier // nil without Demo
 	directory  directory
@@ -161,8 +162,9 @@ func (n *Node) joinCalls(ctx context.Context) error {
 }
 
 func (n *Node) openDoor(context.Context) error {
+	n.people = people.NewDoor(n.store, people.DoorOptions{})
 	o := httpapi.Options{
-		Door: people.NewDoor(n.store, people.DoorOptions{}), Desk: n.desk, Accounts: n.directory.Account, Tokens: n.keys,
+		Door: n.people, Desk: n.desk, Accounts: n.directory.Account, Tokens: n.keys,
 		Keys: n.keys, Recordings: n.recordings, Console: n.o.Console, Signal: n.devices.Signal(),
 		EventGateway: n.devices.EventGateway(), Health: n.health, Ready: func() bool { return !n.stopping.Load() },
 		Metrics: n.metrics, Log: n.log.With("part", "http"), Version: n.o.Version,
@@ -242,6 +244,10 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Go(func() error { return n.trunks.Run(parts) })
 	group.Go(func() error { return n.certs.Run(parts) })
 	group.Go(func() error { return n.refresh(parts) })
+	group.Go(func() error {
+		n.people.Sweep(parts, func(err error) { n.log.Warn("ended sessions could not be swept", "error", err) })
+		return nil
+	})
 	if n.carrier != nil {
 		group.Go(func() error { return n.carrier.Run(parts) })
 	}

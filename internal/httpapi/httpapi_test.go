@@ -1,0 +1,296 @@
+package httpapi_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"dialtone/internal/fault"
+	"dialtone/internal/health"
+	"dialtone/internal/httpapi"
+	"dialtone/internal/store/recordings"
+	"dialtone/internal/store/sqlite"
+	"dialtone/internal/talk"
+	"dialtone/internal/talk/people"
+)
+
+// house is a front door over a real store and desk, without calls.
+type house struct {
+	t      *testing.T
+	url    string
+	demo   talk.Demo
+	health *health.Board
+	door   *httpapi.Server
+	client *http.Client
+}
+
+type reach struct{}
+
+func (reach) Reachable(string, string) bool { return false }
+
+type oneKey struct{ key people.APIKey }
+
+func (k oneKey) ByBearer(secret string) (people.APIKey, bool) { return k.key, secret == k.key.Bearer() }
+func (oneKey) DeviceToken(_ context.Context, u people.User) (httpapi.DeviceToken, error) {
+	if u.Name == "bob" {
+		return httpapi.DeviceToken{}, errors.New("the vault at 10.1.2.3 is closed")
+	}
+	return httpapi.DeviceToken{Token: "t", Kind: "access", Identity: u.Identity, ExpiresAt: time.Now()}, nil
+}
+
+func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	d, err := talk.SeedDemo(t.Context(), store, talk.Demo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := recordings.Open(filepath.Join(t.TempDir(), "r"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	desk, err := talk.New(t.Context(), talk.Options{Store: store, Devices: reach{}, Recordings: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ran := make(chan error, 1)
+	go func() { ran <- desk.Run(ctx) }()
+	h := &house{t: t, demo: d, health: health.NewBoard()}
+	page := func(text string) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
+	}
+	h.door = httpapi.New(httpapi.Options{
+		Door: people.NewDoor(store, people.DoorOptions{}), Desk: desk, Keys: oneKey{d.Key}, Tokens: oneKey{d.Key}, Recordings: dir,
+		Accounts: func(string) (talk.Account, bool) { return d.Account, true }, Demo: demo,
+		Console: fstest.MapFS{
+			"index.html": {Data: []byte("<p>the console")}, "assets/a.js": {Data: []byte("1")}, "sounds/incoming.wav": {Data: []byte("2")},
+		},
+		Signal: page("signalling"), EventGateway: page("events"), Health: h.health, Metrics: prometheus.NewRegistry(),
+		Log: slog.New(slog.DiscardHandler), Version: "test",
+	})
+	server := httptest.NewTLSServer(h.door)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.url = server.URL
+	h.client = &http.Client{Jar: jar, Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	t.Cleanup(func() {
+		h.door.Close()
+		h.client.CloseIdleConnections()
+		server.Close()
+		cancel()
+		if err := <-ran; err != nil {
+			t.Error(err)
+		}
+	})
+	return h
+}
+
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+}
+
+func (h *house) ask(method, path, body string, header ...string) answer {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), method, h.url+path, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := h.client.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return answer{response.StatusCode, response.Header, string(text)}
+}
+
+func (h *house) signIn(name string) (csrf string) {
+	h.t.Helper()
+	at := slices.IndexFunc(h.demo.Users, func(u talk.DemoUser) bool { return u.Name == name })
+	body, _ := json.Marshal(map[string]string{"name": name, "password": h.demo.Users[at].Password})
+	a := h.ask("POST", "/api/v1/session", string(body))
+	var session httpapi.Session
+	if err := json.Unmarshal([]byte(a.Body), &session); err != nil || a.Status != 200 {
+		h.t.Fatalf("sign in: %d %s", a.Status, a.Body)
+	}
+	cookie := a.Header.Get("Set-Cookie")
+	for _, want := range []string{"HttpOnly", "Secure", "SameSite=Strict"} {
+		if !strings.Contains(cookie, want) {
+			h.t.Errorf("the cookie lacks %s: %s", want, cookie)
+		}
+	}
+	return session.CSRF
+}
+
+func TestEverySideOfTheDoor(t *testing.T) {
+	h := newHouse(t, nil)
+	for _, c := range []struct {
+		method, path string
+		status       int
+		contains     string
+	}{
+		{"GET", "/", 200, "the console"},
+		{"GET", "/history?kind=missed", 200, "the console"},
+		{"GET", "/assets/a.js", 200, "1"},
+		{"GET", "/assets/gone.js", 404, ""},
+		{"GET", "/sounds/gone.wav", 404, ""},
+		{"POST", "/", 405, "only be read"},
+		{"GET", "/../../etc/passwd", 200, "the console"},
+		{"GET", "/signal", 200, "signalling"},
+		{"GET", "/tenant/a/signal", 200, "signalling"},
+		{"POST", "/v4/EndpointEvents", 200, "events"},
+		{"POST", "/.twilio.com/v4/EndpointMetrics", 200, "events"},
+		{"GET", "/healthz", 200, "alive"},
+		{"GET", "/readyz", 200, "ready"},
+		{"GET", "/api/v1/nothing", 404, "no such operation"},
+		{"GET", "/api/v1/openapi.json", 200, `"/api/v1/calls"`},
+		{"GET", "/api/v1/calls", 401, "sign in"},
+		{"GET", "/api/v1/events", 401, "sign in"},
+		{"GET", "/api/v1/voicemails/RE1/audio", 401, "sign in"},
+		{"DELETE", "/api/v1/session", 401, "sign in"},
+		{"POST", "/api/v1/demo/call-me", 404, ""},
+	} {
+		a := h.ask(c.method, c.path, "")
+		if a.Status != c.status || !strings.Contains(a.Body, c.contains) {
+			t.Errorf("%s %s: %d %.200s", c.method, c.path, a.Status, a.Body)
+		}
+		if a.Header.Get("X-Content-Type-Options") != "nosniff" {
+			t.Errorf("%s %s lacks the headers of every answer", c.method, c.path)
+		}
+	}
+}
+
+func TestWhatAPersonMayNotDo(t *testing.T) {
+	h := newHouse(t, nil)
+	csrf := h.signIn("alice")
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		header                   []string
+	}{
+		{"without the CSRF value", "POST", "/api/v1/device-tokens", "{}", 403, nil},
+		{"with it", "POST", "/api/v1/device-tokens", "{}", 201, []string{"X-Dialtone-CSRF", csrf}},
+		{"a state there is not", "PUT", "/api/v1/me", `{"state":"asleep"}`, 422, []string{"X-Dialtone-CSRF", csrf}},
+		{"no JSON", "PUT", "/api/v1/me", `{`, 400, []string{"X-Dialtone-CSRF", csrf}},
+		{"too much", "PUT", "/api/v1/me", `{"state":"` + strings.Repeat("x", 2<<20) + `"}`, 413, []string{"X-Dialtone-CSRF", csrf}},
+		{"hold no call", "POST", "/api/v1/calls/CA1/hold", `{"on":true}`, 404, []string{"X-Dialtone-CSRF", csrf}},
+		{"a forged key", "GET", "/api/v1/calls", "", 401, []string{"Authorization", "Bearer " + h.demo.Key.ID + ".guess"}},
+	} {
+		if a := h.ask(c.method, c.path, c.body, c.header...); a.Status != c.status {
+			t.Errorf("%s: %d %s", c.name, a.Status, a.Body)
+		}
+	}
+	if a := h.ask("GET", "/api/v1/me", "", "Authorization", "Bearer "+h.demo.APIKey); a.Status != 403 {
+		t.Errorf("a machine has a state: %d %s", a.Status, a.Body)
+	}
+	if a := h.ask("DELETE", "/api/v1/session", "", "X-Dialtone-CSRF", csrf); a.Status != 204 {
+		t.Errorf("sign out: %d %s", a.Status, a.Body)
+	}
+	if a := h.ask("GET", "/api/v1/session", ""); a.Status != 401 {
+		t.Errorf("after signing out: %d", a.Status)
+	}
+}
+
+func TestInternalsStayInside(t *testing.T) {
+	h := newHouse(t, nil)
+	csrf := h.signIn("bob")
+	a := h.ask("POST", "/api/v1/device-tokens", "{}", "X-Dialtone-CSRF", csrf)
+	if a.Status != 500 || strings.Contains(a.Body, "vault") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+func TestGuessingIsSlowedDown(t *testing.T) {
+	h := newHouse(t, nil)
+	for range 20 {
+		a := h.ask("POST", "/api/v1/session", `{"name":"alice","password":"guess"}`)
+		if a.Status == 429 {
+			if a.Header.Get("Retry-After") == "" {
+				t.Errorf("no Retry-After: %v", a.Header)
+			}
+			return
+		}
+		if a.Status != 401 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+	}
+	t.Error("twenty guesses were taken")
+}
+
+func TestReadiness(t *testing.T) {
+	h := newHouse(t, nil)
+	h.health.Raise(health.Warning{Code: "trunk-unreachable", Subject: "one", Severity: health.Degraded})
+	if a := h.ask("GET", "/readyz", ""); a.Status != 200 || !strings.Contains(a.Body, "trunk-unreachable (one)") {
+		t.Errorf("degraded: %d %s", a.Status, a.Body)
+	}
+	h.health.Raise(health.Warning{Code: "certificate-expiring", Severity: health.Critical})
+	if a := h.ask("GET", "/readyz", ""); a.Status != 503 {
+		t.Errorf("critical: %d %s", a.Status, a.Body)
+	}
+}
+
+type brokenCarrier struct{}
+
+func (brokenCarrier) CallMe(context.Context, string) error {
+	return fault.New(fault.Unavailable, "The simulated carrier could not call the line.")
+}
+
+func TestDemoTellsWhatFailed(t *testing.T) {
+	h := newHouse(t, brokenCarrier{})
+	a := h.ask("POST", "/api/v1/demo/call-me", "", "Authorization", "Bearer "+h.demo.APIKey)
+	if a.Status != 503 || !strings.Contains(a.Body, "could not call the line") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+func TestStreamEndsWithTheSession(t *testing.T) {
+	h := newHouse(t, nil)
+	csrf := h.signIn("alice")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", h.url+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := h.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	h.ask("DELETE", "/api/v1/session", "", "X-Dialtone-CSRF", csrf)
+	text, err := io.ReadAll(response.Body)
+	if err != nil || !strings.HasPrefix(string(text), "id: 1\nevent: snapshot\n") || !strings.Contains(string(text), `event: bye
+data: {"reason":"signed_out"}`) {
+		t.Errorf("%v %.300s", err, text)
+	}
+}
