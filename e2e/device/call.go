@@ -222,7 +222,7 @@ func (c *Call) AwaitSound(ctx context.Context) error {
 		select {
 		case <-look.C:
 		case <-c.done:
-			return fmt.Errorf("the call ended before anything was heard: %w", c.Err())
+			return errors.Join(errors.New("the call ended before anything was heard"), c.Err())
 		case <-ctx.Done():
 			return fmt.Errorf("nothing was heard: %w", ctx.Err())
 		}

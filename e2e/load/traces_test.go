@@ -39,6 +39,7 @@ func (w *world) traces() traces {
 	if tr.open.Trunks.Transactions == 1 {
 		tr.open.Trunks.Transactions = 0 // the OPTIONS that asks the carrier whether it lives
 	}
+	tr.open.Devices.Goroutines = 0 // counted with all others; one comes for each frame that is written
 	for dir := range tr.files {
 		err := filepath.WalkDir(filepath.Join(w.node.Dir, dir), func(_ string, e os.DirEntry, err error) error {
 			if err == nil && !e.IsDir() {
