@@ -23,6 +23,8 @@ export default defineConfig(({ mode }) => ({
     // Inlined assets would need data: in the content security policy.
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 700,
+    // What the bundled libraries' licences ask to be passed on.
+    license: { fileName: 'licenses.md' },
   },
   server: {
     port: 5181,

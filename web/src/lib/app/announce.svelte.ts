@@ -1,3 +1,4 @@
+import { untrack } from 'svelte'
 import { span } from '$lib/format/ago.ts'
 import { partyTitle } from '$lib/format/party.ts'
 import { endText } from './words.ts'
@@ -26,10 +27,15 @@ export function announce(app: Console): { readonly polite: string; readonly urge
   let wasCode: string | null = null
 
   $effect(() => {
-    const { call } = app.phone.state
+    // Only a change of phase speaks, not each second's measurement.
+    const call = untrack(() => app.phone.state.call)
     if (phase === 'connected') said.polite = m.announce_connected()
     else if (phase === 'alerting') said.polite = m.call_alerting()
-    else if (phase === 'ended' && call) said.polite = endText(call)
+    else if (phase === 'ended' && call)
+      said.polite = endText(
+        call,
+        untrack(() => app.busyElsewhere),
+      )
   })
   $effect(() => {
     if (muted !== wasMuted && phase === 'connected') said.polite = muted ? m.announce_muted() : m.announce_unmuted()
@@ -44,7 +50,7 @@ export function announce(app: Console): { readonly polite: string; readonly urge
   })
   $effect(() => {
     if (code === wasCode) return
-    if (code && app.reason) said.polite = bannerWords(app.reason, span(0), app.phone.live).title
+    if (code && app.reason) said.polite = bannerWords(app.reason, span(0), app.callSounds).title
     else if (wasCode) said.polite = m.banner_recovered()
     wasCode = code
   })

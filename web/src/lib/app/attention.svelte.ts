@@ -19,6 +19,21 @@ export function attention(app: Console): void {
     return () => app.sounds.stop('incoming')
   })
 
+  // Any click or key lets the page sound from then on.
+  $effect(() => {
+    if (!app.sounds.blocked) return
+    const allowed = () => {
+      app.sounds.unblock()
+      if (ringing) void app.sounds.play('incoming', { loop: true })
+    }
+    window.addEventListener('pointerdown', allowed, { once: true })
+    window.addEventListener('keydown', allowed, { once: true })
+    return () => {
+      window.removeEventListener('pointerdown', allowed)
+      window.removeEventListener('keydown', allowed)
+    }
+  })
+
   $effect(() => {
     if (!ringing || !leg) return
     const { party, lineName, lineNumber } = callerOf(app)

@@ -73,6 +73,15 @@ export class Console {
   /** The server says so; the SDK does not know of it. */
   readonly held = $derived(!!this.desk.state.held[this.phone.state.call?.leg ?? ''])
 
+  /** The agent talks on another of their devices. */
+  readonly busyElsewhere = $derived(!this.phone.live && this.desk.state.me?.activity?.kind === 'on_call')
+  /** There is a call and its sound comes through, whatever else is broken. */
+  readonly callSounds = $derived.by(() => {
+    const { call } = this.phone.state
+    if (call?.phase !== 'connected' || call.reconnecting === 'media') return false
+    return !call.warnings.some((name) => name === 'low-bytes-received' || name === 'ice-connectivity-lost')
+  })
+
   constructor() {
     this.client.onSignedOut = () => this.#sessionEnded()
     window.addEventListener('online', () => {
@@ -102,6 +111,10 @@ export class Console {
   }
 
   async signOut(): Promise<void> {
+    if (this.phone.live) {
+      this.toasts.show({ text: m.toast_busy() })
+      return
+    }
     this.#stop()
     try {
       await this.client.signOut()
@@ -187,7 +200,7 @@ export class Console {
     this.expired = false
     if (this.router.screen === 'sign-in') this.router.go('/', { replace: true })
     this.sounds.useOutputs(this.prefs.ringer, this.prefs.speaker)
-    this.sounds.preload()
+    void this.sounds.prepare()
     this.desk.start()
     void this.#startPhone(session)
   }

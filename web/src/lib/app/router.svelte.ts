@@ -27,7 +27,11 @@ export class Router {
     if (replace) history.replaceState(null, '', to)
     else history.pushState(null, '', to)
     this.#read()
-    if (!replace) document.querySelector('main')?.scrollTo({ top: 0 })
+    if (replace) return
+    // A new screen begins at its top, also for a screen reader.
+    const main = document.querySelector('main')
+    main?.scrollTo({ top: 0 })
+    main?.focus({ preventScroll: true })
   }
 
   /** Changes one filter of the present screen and keeps the others. */

@@ -116,8 +116,10 @@ function wordOf(call: LiveCall): EndWord {
   return endWord(call.end.by, call.end.code, call.connectedAt !== null)
 }
 
-/** How a call ended, in a sentence. */
-export function endText(call: LiveCall): string {
+/** How a call ended, in a sentence. `elsewhere`: the agent talks on another device now. */
+export function endText(call: LiveCall, elsewhere = false): string {
+  // To the SDK a call that another device answered is one that was cancelled.
+  if (elsewhere && call.end?.by === 'cancelled') return m.end_answered_elsewhere()
   return endWords[wordOf(call)]()
 }
 

@@ -18,10 +18,17 @@ export class SoundPlayer {
     for (const [name, element] of this.#elements) void this.#route(name, element)
   }
 
-  /** Loads what must sound without delay. */
-  preload(): void {
+  /** Loads what must sound without delay, and finds out whether the browser lets it. */
+  async prepare(): Promise<void> {
     this.#element('incoming')
     this.#element('ringback')
+    await this.play('dtmf0', { volume: 0 })
+    this.stop('dtmf0')
+  }
+
+  /** A click on the page has allowed sound. */
+  unblock(): void {
+    this.blocked = false
   }
 
   async play(name: string, { loop = false, volume = 1 } = {}): Promise<void> {
