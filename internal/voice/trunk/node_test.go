@@ -394,14 +394,13 @@ func (p *peer) sdp(lines ...string) string {
 
 const sdpType = "Content-Type: application/sdp\n\n"
 
-// caller is one call that a peer makes.
+// callIn is one call that a peer makes.
 type callIn struct {
-	p                    *peer
-	to                   net.Addr
-	id, fromTag, toTag   string
-	uri, from            string
-	seq                  int
-	contact, inviteExtra string
+	p                  *peer
+	to                 net.Addr
+	id, fromTag, toTag string
+	uri, from, contact string
+	seq                int
 }
 
 func (p *peer) call(n *node) *callIn {

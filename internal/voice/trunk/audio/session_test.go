@@ -258,8 +258,10 @@ func TestRelearnAfterSilence(t *testing.T) {
 			t.Fatal("taken over from elsewhere")
 		}
 	}
-	if next(moved, 0) || next(moved, 0) || !next(moved, 0) {
-		t.Error("not learnt anew after the third packet")
+	for i, want := range []bool{false, false, true} {
+		if next(moved, 0) != want {
+			t.Errorf("packet %d of the new source: %v", i, !want)
+		}
 	}
 	if !next(far.Addr, 0) {
 		t.Error("the named source is not believed any more")

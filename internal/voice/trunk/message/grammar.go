@@ -211,8 +211,6 @@ func paramValue(s string) (value, rest string, err error) {
 	return s[:end], s[end:], nil
 }
 
-func isSIP(u *sip.Uri) bool { return u.Scheme == "sip" || u.Scheme == "sips" }
-
 // parseURI reads a SIP URI in full and any other as scheme and the rest.
 func parseURI(s string, u *sip.Uri) error {
 	scheme, rest, ok := strings.Cut(s, ":")

@@ -157,10 +157,10 @@ func (r *results) on(res *sip.Response, err error) {
 	r.statuses = append(r.statuses, res.StatusCode)
 }
 
-func (r *results) get() (statuses []int, err error, at time.Time) {
+func (r *results) get() (statuses []int, at time.Time, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.statuses, r.err, r.at
+	return r.statuses, r.at, r.err
 }
 
 // Timers A and B, E and F of RFC 3261 17.1.
@@ -177,7 +177,7 @@ func TestClientWithoutAnswer(t *testing.T) {
 			if !equal(at, want...) {
 				t.Errorf("%s sent at %v", method, at)
 			}
-			if _, err, when := r.get(); err != ErrTimeout || when.Sub(start) != 32*time.Second {
+			if _, when, err := r.get(); err != ErrTimeout || when.Sub(start) != 32*time.Second {
 				t.Errorf("%s: %v after %s", method, err, when.Sub(start))
 			}
 			if tx, _ := l.Open(); tx != 0 {
@@ -248,7 +248,7 @@ func TestCancelWithoutAnswer(t *testing.T) {
 		if len(raws) != 11 || !bytes.HasPrefix(raws[0], []byte("CANCEL ")) {
 			t.Errorf("%d sent: %q", len(raws), raws)
 		}
-		if _, err, _ := r.get(); err != ErrTimeout {
+		if _, _, err := r.get(); err != ErrTimeout {
 			t.Errorf("failed with %v", err)
 		}
 		if tx, _ := l.Open(); tx != 0 {
