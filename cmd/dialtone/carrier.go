@@ -41,18 +41,19 @@ func (c *carrierServe) Run(ctx context.Context, s streams) error {
 }
 
 type carrierCall struct {
-	Number string        `arg:"" help:"The number to call, E.164."`
-	Node   string        `placeholder:"ADDR" default:"127.0.0.1:5060" help:"SIP address of the node (default: ${default})."`
-	From   string        `placeholder:"NUMBER" default:"+15550100" help:"The caller's number; empty: anonymous (default: ${default})."`
-	Play   string        `placeholder:"FILE" type:"existingfile" help:"WAV file to say; without it, sentences."`
-	Record string        `placeholder:"FILE" help:"WAV file to write what was heard to."`
-	DTMF   string        `name:"dtmf" placeholder:"DIGITS" help:"Keys to press one second after the answer."`
-	For    time.Duration `default:"10s" help:"Hang up so long after the answer; 0: when the node does (default: ${default})."`
+	Number  string        `arg:"" help:"The number to call, E.164."`
+	Node    string        `placeholder:"ADDR" default:"127.0.0.1:5060" help:"SIP address of the node (default: ${default})."`
+	From    string        `placeholder:"NUMBER" default:"+15550100" help:"The caller's number; empty: anonymous (default: ${default})."`
+	Play    string        `placeholder:"FILE" type:"existingfile" help:"WAV file to say; without it, sentences."`
+	Record  string        `placeholder:"FILE" help:"WAV file to write what was heard to."`
+	DTMF    string        `name:"dtmf" placeholder:"DIGITS" help:"Keys to press one second after the answer."`
+	Ringing time.Duration `default:"3m" help:"Give up when nobody answers for so long (default: ${default})."`
+	For     time.Duration `default:"10s" help:"Hang up so long after the answer; 0: when the node does (default: ${default})."`
 }
 
 func (c *carrierCall) Run(ctx context.Context, s streams) error {
 	result, err := carrier.Call(ctx, carrier.CallOptions{
-		Node: c.Node, To: c.Number, From: c.From, PlayFile: c.Play, Record: c.Record, DTMF: c.DTMF, For: c.For,
+		Node: c.Node, To: c.Number, From: c.From, PlayFile: c.Play, Record: c.Record, DTMF: c.DTMF, Ringing: c.Ringing, For: c.For,
 	})
 	if err != nil {
 		return err
