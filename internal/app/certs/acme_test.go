@@ -227,7 +227,7 @@ func TestDomainsGetTheirCertificateByACME(t *testing.T) {
 	o.Log = slog.New(slog.NewTextHandler(logged, nil))
 	s := started(t, o)
 	serveTLS(t, l, s)
-	logged.wait(t, "obtained certificate")
+	logged.wait(t, "serving certificate")
 
 	if got := shown(t, s, "calls.test", o.ACMERoots); len(got.DNSNames) != 1 || got.DNSNames[0] != "calls.test" {
 		t.Errorf("the domain's certificate is for %v", got.DNSNames)

@@ -91,6 +91,8 @@ func (d *domains) event(_ context.Context, event string, data map[string]any) er
 	case "cert_obtained":
 		d.Health.Clear(codeUnobtained, name)
 		d.Log.Info("obtained certificate", "domain", name, "renewal", data["renewal"])
+	case "cached_managed_cert":
+		d.Log.Info("serving certificate", "domains", data["sans"])
 	case "cert_failed":
 		// A renewal begins weeks before the end: agents notice nothing yet.
 		severity := health.Critical
