@@ -40,6 +40,7 @@ type line struct {
 	mu   sync.RWMutex
 	peer Peer
 	sink func(*rtp.Header, []byte)
+	last *media.Format // what a peer that is gone agreed on, for the leg's record
 }
 
 var _ media.Wire = (*line)(nil)
@@ -59,6 +60,11 @@ func (l *line) use(p Peer) (old Peer) {
 	l.mu.Unlock()
 	if old != nil {
 		old.OnRTP(nil)
+		if f, ok := old.Format(); ok {
+			l.mu.Lock()
+			l.last = &f
+			l.mu.Unlock()
+		}
 	}
 	if p != nil {
 		p.OnRTP(sink)
@@ -66,10 +72,16 @@ func (l *line) use(p Peer) (old Peer) {
 	return old
 }
 
-// Format implements media.Wire.
+// Format implements media.Wire. A line whose peer is gone says what it agreed on.
 func (l *line) Format() (media.Format, bool) {
-	if p := l.current(); p != nil {
+	l.mu.RLock()
+	p, last := l.peer, l.last
+	l.mu.RUnlock()
+	switch {
+	case p != nil:
 		return p.Format()
+	case last != nil:
+		return *last, true
 	}
 	return media.Format{}, false
 }
