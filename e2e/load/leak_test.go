@@ -390,8 +390,10 @@ func (w *world) atOnce(y *tally) {
 		number, row string
 		code        int
 	}{
-		{"+15550101", "outbound not_answered busy 2", 31486}, {"+15550103", "outbound failed carrier_error 2", 31005},
-		{"+15550101", "outbound not_answered busy 2", 31486}, {"+15550103", "outbound failed carrier_error 2", 31005},
+		{"+15550101", "outbound not_answered busy 2", 31486},
+		{"+15550103", "outbound failed carrier_error 2", 31005},
+		{"+15550101", "outbound not_answered busy 2", 31486},
+		{"+15550103", "outbound failed carrier_error 2", 31005},
 	} {
 		d := next()
 		y.add(refused.row, 0, 0)

@@ -45,6 +45,7 @@ func (reach) Reachable(string, string) bool { return false }
 type oneKey struct{ key people.APIKey }
 
 func (k oneKey) ByBearer(secret string) (people.APIKey, bool) { return k.key, secret == k.key.Bearer() }
+
 func (oneKey) DeviceToken(_ context.Context, u people.User) (httpapi.DeviceToken, error) {
 	if u.Name == "bob" {
 		return httpapi.DeviceToken{}, errors.New("the vault at 10.1.2.3 is closed")

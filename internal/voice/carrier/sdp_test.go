@@ -61,8 +61,13 @@ func TestParseSDP(t *testing.T) {
 // What is answered to each offered direction (RFC 3264, 6.1).
 func TestAnswerDirection(t *testing.T) {
 	for _, c := range []struct{ offered, want, answer direction }{
-		{sendRecv, sendRecv, sendRecv}, {sendOnly, sendRecv, recvOnly}, {recvOnly, sendRecv, sendOnly}, {inactive, sendRecv, inactive},
-		{sendRecv, sendOnly, sendOnly}, {sendOnly, sendOnly, inactive}, {recvOnly, sendOnly, sendOnly},
+		{sendRecv, sendRecv, sendRecv},
+		{sendOnly, sendRecv, recvOnly},
+		{recvOnly, sendRecv, sendOnly},
+		{inactive, sendRecv, inactive},
+		{sendRecv, sendOnly, sendOnly},
+		{sendOnly, sendOnly, inactive},
+		{recvOnly, sendOnly, sendOnly},
 	} {
 		if got := c.offered.answer(c.want); got != c.answer {
 			t.Errorf("%s wanting %s: %s, want %s", c.offered, c.want, got, c.answer)

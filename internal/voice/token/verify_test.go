@@ -429,6 +429,7 @@ type bareKeys struct{ ring *ring }
 func (b bareKeys) APIKey(ctx context.Context, id string) (string, []byte, bool) {
 	return b.ring.APIKey(ctx, id)
 }
+
 func (b bareKeys) AuthToken(ctx context.Context, id string) ([]byte, bool) {
 	return b.ring.AuthToken(ctx, id)
 }
