@@ -34,7 +34,6 @@ type signIn struct {
 		Password string `json:"password" minLength:"1" maxLength:"1024"`
 	}
 	client people.Client
-	secure bool
 }
 
 // Resolve implements huma.Resolver: it keeps where the request comes from.
