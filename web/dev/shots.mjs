@@ -1,5 +1,5 @@
-// Takes a picture of every state of the console in light, dark and on a
-// phone-sized window, into dev/shots. Run by `npm run shots`; names of shots
+// Takes a picture of every state of the console in light, dark, in a
+// small and in a phone-sized window, into dev/shots. Run by `npm run shots`; names of shots
 // as arguments take only those.
 import { mkdir } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
@@ -132,6 +132,7 @@ const shots = {
 const looks = {
   light: { viewport: { width: 1360, height: 820 }, colorScheme: 'light' },
   dark: { viewport: { width: 1360, height: 820 }, colorScheme: 'dark' },
+  small: { viewport: { width: 1024, height: 640 }, colorScheme: 'light' },
   phone: { viewport: { width: 360, height: 740 }, colorScheme: 'light', deviceScaleFactor: 2, hasTouch: true },
 }
 
