@@ -43,7 +43,7 @@ func (s *Server) Dial(_ call.ID, d call.Dial, report switchboard.Reporter) (swit
 		return nil, fault.New(fault.Conflict, "there is a leg with this id already")
 	}
 	s.metrics.legs.WithLabelValues(l.direction()).Inc()
-	l.strand.post(l.ring)
+	l.strand.Post(l.ring)
 	return l, nil
 }
 
@@ -63,7 +63,7 @@ func (l *leg) ring() {
 	}
 	wait := l.dialled.dial.Timeout
 	or(&wait, l.server.times.Ring)
-	l.ringing.start(l, wait, func() {
+	l.ringing.Set(l.strand, wait, func() {
 		l.cancelAll(nil)
 		l.finish(call.NoAnswer, endCodes[call.NoAnswer])
 	})
@@ -102,7 +102,7 @@ func (l *leg) ringAt(d *device) {
 // dropped, because the SDK then drops the call it was shown. A v1 page keeps
 // its call and must not be shown it twice.
 func (l *leg) joinedBy(d *device) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || l.dialled == nil || l.answered || l.dialled.sdp == "" {
 			return
 		}
@@ -114,7 +114,7 @@ func (l *leg) joinedBy(d *device) {
 			l.ringAt(d)
 		}
 		if len(l.dialled.forks) > 0 {
-			l.holding.stop()
+			l.holding.Stop()
 		}
 	})
 }
@@ -148,7 +148,7 @@ func (l *leg) noneLeft() {
 		l.finish(call.Declined, endCodes[call.Declined])
 		return
 	}
-	l.holding.start(l, l.server.times.Regain, func() {
+	l.holding.Set(l.strand, l.server.times.Regain, func() {
 		l.finish(call.Unreachable, endCodes[call.Unreachable])
 	})
 }
@@ -167,7 +167,7 @@ func (l *leg) forkLost(d *device) {
 
 // rejectedBy: the user of a device declined.
 func (l *leg) rejectedBy(d *device) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || l.dialled == nil || l.answered {
 			return
 		}
@@ -181,7 +181,7 @@ func (l *leg) rejectedBy(d *device) {
 
 // ignoredBy: the device began a call of its own, by which its SDK forgets what rang.
 func (l *leg) ignoredBy(d *device) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || l.dialled == nil || l.answered || !l.stopAt(d, true) {
 			return
 		}
@@ -197,7 +197,7 @@ func (l *leg) ignoredBy(d *device) {
 
 // answeredBy: a device took the call.
 func (l *leg) answeredBy(d *device, sdp string) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || l.dialled == nil || l.answered {
 			return // its cancel is on the way
 		}
@@ -220,7 +220,7 @@ func (l *leg) answeredBy(d *device, sdp string) {
 
 // takenBy gives the call to one device and cancels the others.
 func (l *leg) takenBy(d *device) {
-	l.holding.stop()
+	l.holding.Stop()
 	l.cancelAll(d)
 	l.settle(d)
 }

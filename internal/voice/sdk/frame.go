@@ -224,10 +224,11 @@ type (
 
 // encode returns the text of a server frame.
 func encode(kind string, payload any) []byte {
-	b, err := json.Marshal(serverFrame{kind, payload}, json.Deterministic(true))
+	// Callers' names and numbers are in frames; what is not text in them becomes
+	// U+FFFD, for without its frame a device would not ring.
+	b, err := json.Marshal(serverFrame{kind, payload}, json.Deterministic(true), lenient)
 	if err != nil {
-		// Only text that is not UTF-8 can do this; say nothing rather than something broken.
-		return nil
+		return nil // a broken Content of Send alone, which Send looks at before
 	}
 	return b
 }

@@ -13,7 +13,7 @@ import (
 
 // lost is called when a connection of the leg's identity is gone.
 func (l *leg) lost(d *device) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done {
 			return
 		}
@@ -31,9 +31,9 @@ func (l *leg) lost(d *device) {
 		}
 		l.setAway(func() { l.away.signalling = true })
 		l.packets = l.endpoint.Stats().PacketsIn
-		l.holding.start(l, l.hold, l.held)
+		l.holding.Set(l.strand, l.hold, l.held)
 		if l.state == rtc.Closed {
-			l.healing.start(l, l.server.times.MediaClosed, l.mediaOverdue)
+			l.healing.Set(l.strand, l.server.times.MediaClosed, l.mediaOverdue)
 		}
 	})
 }
@@ -43,7 +43,7 @@ func (l *leg) held() {
 	packets := l.endpoint.Stats().PacketsIn
 	if l.state == rtc.Connected && packets > l.packets {
 		l.packets = packets
-		l.holding.start(l, l.hold, l.held)
+		l.holding.Set(l.strand, l.hold, l.held)
 		return
 	}
 	l.finish(call.SignalLost, endCodes[call.SignalLost])
@@ -52,7 +52,7 @@ func (l *leg) held() {
 // regainedBy is called when a v1 device of the leg's identity was let in: it may
 // be the one whose socket was lost.
 func (l *leg) regainedBy(d *device) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || l.home.Load() != nil || l.dialled != nil && !l.answered || !l.legacy {
 			return
 		}
@@ -65,7 +65,7 @@ func (l *leg) regainedBy(d *device) {
 // back notes that the call's signalling is at this device now.
 func (l *leg) back(d *device) {
 	l.settle(d)
-	l.holding.stop()
+	l.holding.Stop()
 	l.setAway(func() { l.away.signalling = false })
 	if l.offered != nil && !l.answered {
 		l.server.directory.dials(d, l, true)
@@ -96,21 +96,21 @@ func (l *leg) mediaIs(state rtc.State) {
 	case rtc.Connecting:
 	case rtc.Connected:
 		l.wasUp = true
-		l.healing.stop()
+		l.healing.Stop()
 		l.setAway(func() { l.away.media = false })
 	case rtc.Disconnected, rtc.Failed:
 		if !l.answered || !l.wasUp {
 			return // MediaUp is running, or will be
 		}
 		l.setAway(func() { l.away.media = true })
-		if !l.healing.running() {
-			l.healing.start(l, l.server.times.MediaBack, l.mediaOverdue)
+		if !l.healing.IsSet() {
+			l.healing.Set(l.strand, l.server.times.MediaBack, l.mediaOverdue)
 		}
 	case rtc.Closed:
 		// The hangup comes by the other way and may be a little later; a page that
 		// is reloading comes back with another peer.
 		l.setAway(func() { l.away.media = true })
-		l.healing.start(l, l.server.times.MediaClosed, l.mediaOverdue)
+		l.healing.Set(l.strand, l.server.times.MediaClosed, l.mediaOverdue)
 	}
 }
 

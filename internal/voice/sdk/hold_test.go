@@ -510,3 +510,17 @@ func TestServerStopsWithCalls(t *testing.T) {
 		}
 	})
 }
+
+// A number that is not text must not keep a device from ringing: it comes from
+// whoever calls.
+func TestCallerWhoIsNotText(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		alice := r.open("alice", "2.18.5").enter("alice")
+		c := r.dial("alice", func(d *call.Dial) { d.From = call.Address{Number: "\xff\xfe", Name: "\xff"} })
+		invite := alice.take("invite")
+		if from := invite["parameters"].(map[string]any)["From"]; from != "\ufffd\ufffd" {
+			t.Errorf("From: %q", from)
+		}
+		c.leg.End(call.Cancelled)
+	})
+}

@@ -8,7 +8,7 @@ import (
 
 // hungUpBy: the user, or the browser's failing media, ended the call.
 func (l *leg) hungUpBy(d *device, message string) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done {
 			return
 		}
@@ -41,7 +41,7 @@ func (l *leg) hungUpBy(d *device, message string) {
 // dialledBy: keys that came by signalling, because the browser could not put
 // them into the audio.
 func (l *leg) dialledBy(d *device, digits string) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done || !l.answered {
 			return
 		}

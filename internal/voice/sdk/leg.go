@@ -11,6 +11,7 @@ import (
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/rtc"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/switchboard"
 )
 
@@ -24,7 +25,7 @@ type leg struct {
 	temporary string // the client's id of a call it made (TJS…)
 	endpoint  *media.Endpoint
 	line      *line
-	strand    strand
+	strand    *strand.Strand
 	log       *slog.Logger
 
 	// home is the device that has the call: nil while a dialled leg rings and
@@ -49,18 +50,18 @@ type leg struct {
 	away     struct{ signalling, media bool }
 	packets  uint64 // received when the hold was last renewed
 
-	holding, healing, ringing timer
+	holding, healing, ringing strand.Alarm
 }
 
 var _ switchboard.Leg = (*leg)(nil)
 
 func newLeg(s *Server, id call.LegID, who party) *leg {
-	l := &leg{server: s, id: id, who: who, line: &line{}, strand: strand{crew: &s.crew}, log: s.log.With("leg", string(id))}
+	l := &leg{server: s, id: id, who: who, line: &line{}, strand: strand.New(&s.crew), log: s.log.With("leg", string(id))}
 	l.endpoint = media.NewEndpoint(l.line, media.Hooks{
 		Digit: func(digit byte, relayed bool) {
-			l.strand.post(func() { l.tell(call.Dialled{Digit: digit, Relayed: relayed}) })
+			l.strand.Post(func() { l.tell(call.Dialled{Digit: digit, Relayed: relayed}) })
 		},
-		Heard: func() { l.strand.post(func() { l.tell(call.Heard{}) }) },
+		Heard: func() { l.strand.Post(func() { l.tell(call.Heard{}) }) },
 	})
 	return l
 }
@@ -70,7 +71,7 @@ func (l *leg) Endpoint() *media.Endpoint { return l.endpoint }
 
 // End implements switchboard.Leg.
 func (l *leg) End(cause call.EndCause) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done {
 			return
 		}
@@ -118,9 +119,9 @@ func (l *leg) finish(cause call.EndCause, status int) {
 	}
 	l.tell(call.Down{Cause: cause, Status: status})
 	l.done = true
-	l.holding.stop()
-	l.healing.stop()
-	l.ringing.stop()
+	l.holding.Stop()
+	l.healing.Stop()
+	l.ringing.Stop()
 	d := l.home.Load()
 	if d != nil && l.offered != nil {
 		l.server.directory.dials(d, l, false)
@@ -144,12 +145,12 @@ func (l *leg) finish(cause call.EndCause, status int) {
 // up notes the answer.
 func (l *leg) up() {
 	l.answered = true
-	l.ringing.stop()
+	l.ringing.Stop()
 	if f, ok := l.line.Format(); ok {
 		l.codec = f.Codec
 	}
 	if l.state != rtc.Connected {
-		l.healing.start(l, l.server.times.MediaUp, l.mediaOverdue)
+		l.healing.Set(l.strand, l.server.times.MediaUp, l.mediaOverdue)
 	}
 	l.tell(call.Up{Codec: l.codec})
 }
@@ -186,7 +187,7 @@ func (l *leg) newPeer() (Peer, error) {
 	l.peers++
 	mine := l.peers
 	p, err := l.server.o.NewPeer(func(state rtc.State) {
-		l.strand.post(func() {
+		l.strand.Post(func() {
 			if mine == l.peers && !l.done {
 				l.mediaIs(state)
 			}
@@ -202,34 +203,4 @@ func (l *leg) newPeer() (Peer, error) {
 		}
 	}
 	return p, nil
-}
-
-// timer posts to the strand of its leg; the strand owns it.
-type timer struct {
-	t   *time.Timer
-	gen int
-}
-
-// start runs f on the leg's strand after the time, unless stopped or started again.
-func (t *timer) start(l *leg, after time.Duration, f func()) {
-	t.stop()
-	gen := t.gen
-	t.t = time.AfterFunc(after, func() {
-		l.strand.post(func() {
-			if t.gen == gen && !l.done {
-				t.t = nil
-				f()
-			}
-		})
-	})
-}
-
-func (t *timer) running() bool { return t.t != nil }
-
-func (t *timer) stop() {
-	t.gen++
-	if t.t != nil {
-		t.t.Stop()
-		t.t = nil
-	}
 }

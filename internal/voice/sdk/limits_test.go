@@ -115,7 +115,7 @@ func TestIdleDevicesStay(t *testing.T) {
 			p.register()
 		}
 		stays(t, p)
-		if n := r.s.crew.n; n != 1 {
+		if n := r.s.crew.Count(); n != 1 {
 			t.Errorf("an idle device costs %d goroutines", n)
 		}
 	})

@@ -47,7 +47,7 @@ func (d *device) message(m callMessage) {
 		refuse(codeMessageSize, "The message is too large.")
 		return
 	}
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if l.done {
 			refuse(codeNotFound, "There is no such call.")
 			return

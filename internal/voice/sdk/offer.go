@@ -89,7 +89,7 @@ func (d *device) invite(m invite) {
 		From: call.Client(claims.Identity), To: destination(params.Get("To")),
 		Codecs: codecs, Params: params, At: time.Now(),
 	}
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		report, err := s.o.Exchange.Offer(o, l)
 		if err != nil {
 			cause := refusedCause(err)
@@ -132,7 +132,7 @@ func destination(to string) call.Address {
 // Ringing implements switchboard.Leg.
 func (l *leg) Ringing(early bool, codecs []call.Codec) {
 	codecs = slices.Clone(codecs)
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		o := l.offered
 		if l.done || o == nil || l.answered {
 			return
@@ -169,7 +169,7 @@ func (l *leg) sayRinging() {
 
 // resumeRinging is called when nothing else rings at the device any more.
 func (l *leg) resumeRinging() {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		if !l.done && l.offered != nil {
 			l.sayRinging()
 		}
@@ -199,7 +199,7 @@ func (l *leg) agree(codecs []call.Codec) bool {
 // Answer implements switchboard.Leg.
 func (l *leg) Answer(codecs []call.Codec) {
 	codecs = slices.Clone(codecs)
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		o := l.offered
 		if l.done || o == nil || l.answered {
 			return
@@ -227,7 +227,7 @@ func (l *leg) callerLost() {
 		l.finish(call.SignalLost, endCodes[call.SignalLost])
 		return
 	}
-	l.holding.start(l, l.hold, func() { l.finish(call.SignalLost, endCodes[call.SignalLost]) })
+	l.holding.Set(l.strand, l.hold, func() { l.finish(call.SignalLost, endCodes[call.SignalLost]) })
 }
 
 // defaultCodecs is our order where nobody says otherwise: what carriers speak first.

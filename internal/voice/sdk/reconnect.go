@@ -34,7 +34,7 @@ func (d *device) reconnect(m invite) {
 		d.cannotReconnect(m.CallSid)
 		return
 	}
-	l.strand.post(func() { l.reconnectedBy(d, m) })
+	l.strand.Post(func() { l.reconnectedBy(d, m) })
 }
 
 func (d *device) cannotReconnect(id string) {
@@ -108,13 +108,13 @@ func (l *leg) replacePeer(sdp string, codecs []call.Codec) (string, error) {
 	}
 	l.remote = fingerprintOf(sdp)
 	l.wasUp = false
-	l.healing.start(l, l.server.times.MediaUp, l.mediaOverdue)
+	l.healing.Set(l.strand, l.server.times.MediaUp, l.mediaOverdue)
 	return out, nil
 }
 
 // reinvitedBy: the browser restarts ICE.
 func (l *leg) reinvitedBy(d *device, sdp string) {
-	l.strand.post(func() {
+	l.strand.Post(func() {
 		p := l.line.current()
 		if l.done || p == nil || !l.answered {
 			return

@@ -14,6 +14,7 @@ import (
 
 	"dialtone/internal/event"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 )
 
 // Server is the devices' side of a node.
@@ -26,7 +27,7 @@ type Server struct {
 	metrics *metrics
 	remote  func(*http.Request) netip.Addr
 
-	crew     crew
+	crew     strand.Crew
 	posts    chan struct{} // one place per post to the event gateway being handled
 	draining atomic.Bool
 	stopped  atomic.Bool
@@ -129,9 +130,7 @@ type Counts struct {
 // Open returns how much there is right now.
 func (s *Server) Open() Counts {
 	connections, registered, legs := s.directory.counts()
-	s.crew.mu.Lock()
-	defer s.crew.mu.Unlock()
-	return Counts{Connections: connections, Registered: registered, Legs: legs, Goroutines: s.crew.n}
+	return Counts{Connections: connections, Registered: registered, Legs: legs, Goroutines: s.crew.Count()}
 }
 
 // Reachable reports whether a device of the identity can be called.

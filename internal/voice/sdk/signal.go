@@ -14,8 +14,8 @@ import (
 // path that ends in /signal (an app may put a prefix into chunderw).
 func (s *Server) Signal() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.crew.join() // before the look at stopped: whoever stops waits for this
-		defer s.crew.leave()
+		s.crew.Join() // before the look at stopped: whoever stops waits for this
+		defer s.crew.Leave()
 		from := s.remote(r)
 		turnAway := func(why string, status int) {
 			s.metrics.turnedAway.WithLabelValues(why).Inc()

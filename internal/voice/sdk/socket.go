@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"dialtone/internal/voice/strand"
 )
 
 // socket is one WebSocket. Reads and writes may run at once, two reads or two
@@ -57,7 +59,7 @@ func (s webSocket) Cut() { _ = s.conn.CloseNow() }
 // does not read: it is cut off, as anything else would let it fall behind for good.
 type outbox struct {
 	socket socket
-	crew   *crew
+	crew   *strand.Crew
 	limit  int
 	within time.Duration
 	onSlow func() // the queue was full or a write took too long

@@ -11,6 +11,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/trunk/sdp"
 	"dialtone/internal/voice/trunk/transaction"
 )
@@ -25,7 +26,7 @@ type attempt struct {
 	tx        *transaction.Client
 	started   time.Time
 	seq       uint32 // of the INVITE
-	try       alarm
+	try       strand.Alarm
 	abandoned bool // another carrier is tried, or the call was given up
 	rang      bool
 	over      bool
@@ -80,7 +81,7 @@ func (o *outgoing) attempt(c *carrier, hop transaction.Hop) {
 	l.keys = append(l.keys, key)
 	s.addLeg(key, l)
 	o.attempts = append(o.attempts, a)
-	a.try.set(l.queue, s.o.Config.TryFor, func() {
+	a.try.Set(l.queue, s.o.Config.TryFor, func() {
 		a.abandon()
 		o.failed(a, 0)
 	})
@@ -107,7 +108,7 @@ func (a *attempt) invite(auth sip.Header) {
 	// A response of an INVITE that was sent anew is none of the new one.
 	seq := a.seq
 	a.tx = s.layer.Send(req, a.hop, func(res *sip.Response, err error) {
-		l.queue.do(func() {
+		l.queue.Post(func() {
 			if seq == a.seq {
 				a.received(res, err)
 			}
@@ -145,7 +146,7 @@ func (a *attempt) abandon() {
 		return
 	}
 	a.abandoned = true
-	a.try.stop()
+	a.try.Stop()
 	a.tx.Cancel()
 }
 
@@ -155,7 +156,7 @@ func (a *attempt) received(res *sip.Response, err error) {
 	case err != nil:
 		a.final(0)
 	case res.IsProvisional():
-		a.try.stop()
+		a.try.Stop()
 		if !a.abandoned && !a.over {
 			a.provisional(res)
 		}
@@ -254,8 +255,8 @@ func (a *attempt) success(res *sip.Response) {
 		return
 	}
 	a.over = true
-	a.try.stop()
-	o.ring.stop()
+	a.try.Stop()
+	o.ring.Stop()
 	o.answered(a.carrier, res.StatusCode, time.Since(a.started), false)
 	l.dialog = f.dialog
 	if l.carrier != a.carrier { // an abandoned carrier answered first
@@ -352,7 +353,7 @@ func (a *attempt) sameCarrier(u *sip.Uri) bool {
 // final takes the end of an attempt that did not succeed; status 0 means that
 // no answer came.
 func (a *attempt) final(status int) {
-	a.try.stop()
+	a.try.Stop()
 	if a.over {
 		a.finish()
 		return

@@ -11,7 +11,7 @@ import (
 )
 
 // dialog is one SIP dialog (RFC 3261 12): all that is needed to go on with it,
-// and nothing that could not be stored. It belongs to its leg's serial.
+// and nothing that could not be stored. It belongs to its leg's strand.
 type dialog struct {
 	carrier             *carrier
 	callID              string

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/nyaruka/phonenumbers"
@@ -12,13 +13,18 @@ import (
 	"dialtone/internal/voice/trunk/message"
 )
 
+// maxUser bounds what is kept of a user part that is no number, in bytes.
+const maxUser = 64
+
 // normalise returns a carrier's way of writing a number as E.164 where that is
-// possible without doubt, and as it came where not.
+// possible without doubt, and as it came where not, but for what is not
+// printable text: whoever calls can write anything there.
 func normalise(user, country string) string {
 	s, _, _ := strings.Cut(user, ";") // +4930123;phone-context=…, ;npdi and the like
 	if decoded, err := url.PathUnescape(s); err == nil {
 		s = decoded
 	}
+	s = printable(s, maxUser)
 	digits := strings.Map(func(r rune) rune {
 		if strings.ContainsRune(" -().", r) {
 			return -1
@@ -184,15 +190,24 @@ func unquote(s string) string {
 		if s[i] == '\\' && i+1 < len(s) {
 			i++
 		}
-		if s[i] >= ' ' && s[i] != 0x7f {
-			b.WriteByte(s[i])
+		b.WriteByte(s[i])
+	}
+	return strings.TrimSpace(printable(b.String(), 128))
+}
+
+// printable returns s without what is not text or cannot be seen, and at most
+// so many bytes of it.
+func printable(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r != ' ' && !unicode.IsGraphic(r) {
+			return -1
 		}
+		return r
+	}, strings.ToValidUTF8(s, ""))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most], "")
 	}
-	name := strings.ToValidUTF8(strings.TrimSpace(b.String()), "")
-	if len(name) > 128 {
-		name = strings.ToValidUTF8(name[:128], "")
-	}
-	return name
+	return s
 }
 
 // called says which of our numbers is called: the Request-URI's, or where that is

@@ -99,8 +99,8 @@ func (s *Server) invited(tx *transaction.Server) {
 	for _, k := range l.keys {
 		s.addLeg(k, l)
 	}
-	tx.OnCancel(func() { l.queue.do(l.in.cancelled) })
-	l.queue.do(func() { l.in.begin(req) })
+	tx.OnCancel(func() { l.queue.Post(l.in.cancelled) })
+	l.queue.Post(func() { l.in.begin(req) })
 }
 
 // authenticated finds the carrier that a call comes from, or challenges it.

@@ -10,6 +10,7 @@ import (
 
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/switchboard"
 	"dialtone/internal/voice/trunk/audio"
 	"dialtone/internal/voice/trunk/sdp"
@@ -23,7 +24,7 @@ type leg struct {
 	log      *slog.Logger
 	session  *audio.Session
 	endpoint *media.Endpoint
-	queue    *serial
+	queue    *strand.Strand
 
 	carrier *carrier     // whose place the leg takes, nil for none
 	codecs  []call.Codec // what we offer and take, most wanted first
@@ -42,7 +43,7 @@ type leg struct {
 	said      []byte       // our latest description
 	offered   []call.Codec // in it, when it was an offer
 	farHeld   bool
-	silent    alarm // the audio is away
+	silent    strand.Alarm // the audio is away
 	refresh   sessionTimer
 	reinvite  *transaction.Server // of the far end, 2xx not yet acknowledged
 	repeat    repetition          // of a 2xx
@@ -52,7 +53,7 @@ type leg struct {
 
 // newLeg opens the leg's audio.
 func (s *Server) newLeg(id call.LegID) (*leg, error) {
-	l := &leg{s: s, id: id, log: s.log.With("leg", string(id)), queue: &serial{crew: s.crew}}
+	l := &leg{s: s, id: id, log: s.log.With("leg", string(id)), queue: strand.New(&s.crew)}
 	bind := s.o.Config.RTPBind
 	if !bind.IsValid() {
 		for _, c := range s.o.UDP {
@@ -74,9 +75,9 @@ func (s *Server) newLeg(id call.LegID) (*leg, error) {
 	s.sockets += 2
 	s.mu.Unlock()
 	l.endpoint = media.NewEndpoint(l.session, media.Hooks{
-		Digit: func(d byte, relayed bool) { l.queue.do(func() { l.tell(call.Dialled{Digit: d, Relayed: relayed}) }) },
-		Heard: func() { l.queue.do(func() { l.tell(call.Heard{}) }) },
-		Lost:  func(on bool) { l.queue.do(func() { l.away(on) }) },
+		Digit: func(d byte, relayed bool) { l.queue.Post(func() { l.tell(call.Dialled{Digit: d, Relayed: relayed}) }) },
+		Heard: func() { l.queue.Post(func() { l.tell(call.Heard{}) }) },
+		Lost:  func(on bool) { l.queue.Post(func() { l.away(on) }) },
 	})
 	l.local = sdp.Local{Port: l.session.Port(), Session: rand.Uint64() >> 2, Version: 1}
 	return l, nil
@@ -86,11 +87,11 @@ func (s *Server) newLeg(id call.LegID) (*leg, error) {
 func (l *leg) Endpoint() *media.Endpoint { return l.endpoint }
 
 // End implements switchboard.Leg.
-func (l *leg) End(cause call.EndCause) { l.queue.do(func() { l.end(cause) }) }
+func (l *leg) End(cause call.EndCause) { l.queue.Post(func() { l.end(cause) }) }
 
 // Ringing implements switchboard.Leg.
 func (l *leg) Ringing(early bool, codecs []call.Codec) {
-	l.queue.do(func() {
+	l.queue.Post(func() {
 		if l.in != nil && !l.over {
 			l.ringing(early, codecs)
 		}
@@ -99,7 +100,7 @@ func (l *leg) Ringing(early bool, codecs []call.Codec) {
 
 // Answer implements switchboard.Leg.
 func (l *leg) Answer(codecs []call.Codec) {
-	l.queue.do(func() {
+	l.queue.Post(func() {
 		if l.in != nil && !l.over {
 			l.answer(codecs)
 		}
@@ -120,7 +121,7 @@ func (l *leg) away(on bool) {
 		return
 	}
 	if !on {
-		l.silent.stop()
+		l.silent.Stop()
 	} else if l.up {
 		l.awaitAudio(l.s.o.Config.MediaTimeout)
 	}
@@ -130,7 +131,7 @@ func (l *leg) away(on bool) {
 // awaitAudio ends the leg unless its audio comes back. Reports of RTCP show that
 // the far end lives and only has nothing to say.
 func (l *leg) awaitAudio(d time.Duration) {
-	l.silent.set(l.queue, d, func() {
+	l.silent.Set(l.queue, d, func() {
 		if ago := time.Since(l.session.Heard()); ago < l.s.o.Config.MediaTimeout {
 			l.awaitAudio(l.s.o.Config.MediaTimeout - ago)
 			return
@@ -156,8 +157,8 @@ func (l *leg) down(cause call.EndCause, status int) {
 	}
 	l.tell(call.Down{Cause: cause, Status: status})
 	l.over = true
-	l.silent.stop()
-	l.refresh.stop()
+	l.silent.Stop()
+	l.refresh.Stop()
 	l.log.Info("carrier leg ended", "cause", string(cause), "status", status)
 }
 
@@ -210,8 +211,8 @@ func (l *leg) release() {
 	l.closed = true
 	l.down(call.Failed, 0) // a leg never goes without a word
 	l.repeat.stop()
-	l.refresh.stop()
-	l.silent.stop()
+	l.refresh.Stop()
+	l.silent.Stop()
 	if l.in != nil {
 		l.in.stop()
 	}
@@ -227,7 +228,7 @@ func (l *leg) release() {
 }
 
 // send sends a request within the dialog and answers a challenge once. done gets
-// the final response or the error, on the leg's serial.
+// the final response or the error, on the leg's strand.
 func (l *leg) send(method sip.RequestMethod, fill func(*sip.Request), done func(*sip.Response, error)) {
 	l.sendIn(l.dialog, method, fill, nil, done)
 }
@@ -254,7 +255,7 @@ func (l *leg) sendIn(d *dialog, method sip.RequestMethod, fill func(*sip.Request
 		if res != nil && res.IsProvisional() {
 			return
 		}
-		l.queue.do(func() {
+		l.queue.Post(func() {
 			if c := d.carrier; res != nil && transaction.Challenged(res) && auth == nil && c.Username != "" {
 				again := d.preview(method)
 				if fill != nil {
@@ -371,8 +372,8 @@ type repetition struct {
 	tx    *transaction.Server
 	seq   uint32
 	wait  time.Duration
-	timer alarm
-	limit alarm
+	timer strand.Alarm
+	limit strand.Alarm
 }
 
 func (r *repetition) pending() bool { return r.tx != nil }
@@ -380,12 +381,12 @@ func (r *repetition) pending() bool { return r.tx != nil }
 func (r *repetition) start(l *leg, tx *transaction.Server, gone func()) {
 	r.stop()
 	r.tx, r.seq, r.wait = tx, tx.Request.CSeq().SeqNo, l.s.timers.T1
-	r.limit.set(l.queue, 64*l.s.timers.T1, gone)
+	r.limit.Set(l.queue, 64*l.s.timers.T1, gone)
 	r.schedule(l)
 }
 
 func (r *repetition) schedule(l *leg) {
-	r.timer.set(l.queue, r.wait, func() {
+	r.timer.Set(l.queue, r.wait, func() {
 		r.tx.Repeat()
 		r.wait = min(2*r.wait, l.s.timers.T2)
 		r.schedule(l)
@@ -394,6 +395,6 @@ func (r *repetition) schedule(l *leg) {
 
 func (r *repetition) stop() {
 	r.tx = nil
-	r.timer.stop()
-	r.limit.stop()
+	r.timer.Stop()
+	r.limit.Stop()
 }

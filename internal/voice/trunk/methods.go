@@ -20,6 +20,7 @@ func (s *Server) unsupported(tx *transaction.Server) {
 	switch tx.Request.Method {
 	case sip.REGISTER, sip.SUBSCRIBE, sip.NOTIFY, sip.PUBLISH, sip.MESSAGE, sip.REFER:
 		status = sip.StatusMethodNotAllowed
+	default: // the methods that we offer do not come here
 	}
 	res := transaction.NewResponse(tx.Request, status, newTag())
 	res.AppendHeader(sip.NewHeader("Allow", allowed))

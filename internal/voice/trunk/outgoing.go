@@ -10,6 +10,7 @@ import (
 	"dialtone/internal/event"
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/switchboard"
 	"dialtone/internal/voice/trunk/transaction"
 )
@@ -23,7 +24,7 @@ type outgoing struct {
 	from     string // the number shown, "" for anonymous
 	waiting  []way
 	attempts []*attempt // whose final answer has not come
-	ring     alarm
+	ring     strand.Alarm
 	heard    bool // early media was reported
 	rang     bool // ringing was reported
 	status   int  // the last final status that was one
@@ -68,12 +69,12 @@ func (s *Server) Dial(id call.ID, d call.Dial, report switchboard.Reporter) (swi
 	key := "dial|" + string(d.Leg)
 	l.keys = []string{key}
 	s.addLeg(key, l)
-	l.queue.do(func() {
+	l.queue.Post(func() {
 		ring := d.Timeout
 		if ring <= 0 {
 			ring = defaultRing
 		}
-		l.out.ring.set(l.queue, ring, func() { l.end(call.NoAnswer) })
+		l.out.ring.Set(l.queue, ring, func() { l.end(call.NoAnswer) })
 		l.out.next()
 	})
 	return l, nil
@@ -132,7 +133,7 @@ func (o *outgoing) next() {
 
 // fail reports that no carrier took the call.
 func (o *outgoing) fail(status int) {
-	o.ring.stop()
+	o.ring.Stop()
 	cause := CauseOf(status)
 	if !o.entered {
 		cause = call.Overload
@@ -177,7 +178,7 @@ func (o *outgoing) answered(c *carrier, status int, after time.Duration, next bo
 
 // giveUp cancels whatever is under way.
 func (o *outgoing) giveUp() {
-	o.ring.stop()
+	o.ring.Stop()
 	for _, a := range slices.Clone(o.attempts) {
 		if !a.abandoned {
 			o.answered(a.carrier, sip.StatusRequestTerminated, time.Since(a.started), false)
@@ -189,8 +190,8 @@ func (o *outgoing) giveUp() {
 }
 
 func (o *outgoing) stop() {
-	o.ring.stop()
+	o.ring.Stop()
 	for _, a := range o.attempts {
-		a.try.stop()
+		a.try.Stop()
 	}
 }

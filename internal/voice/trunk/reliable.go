@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/trunk/transaction"
 )
 
@@ -18,8 +19,8 @@ type reliable struct {
 	rseq    uint32
 	waiting bool
 	wait    time.Duration
-	timer   alarm
-	limit   alarm
+	timer   strand.Alarm
+	limit   strand.Alarm
 	next    []func()
 }
 
@@ -55,7 +56,7 @@ func (in *incoming) provisional(status int, body []byte) {
 		res.AppendHeader(sip.NewHeader("RSeq", fmt.Sprint(r.rseq)))
 		r.waiting, r.wait = true, l.s.timers.T1
 		in.tx.Respond(res)
-		r.limit.set(l.queue, 64*l.s.timers.T1, func() {
+		r.limit.Set(l.queue, 64*l.s.timers.T1, func() {
 			l.down(call.CarrierError, sip.StatusGatewayTimeout)
 			in.refuse(sip.StatusGatewayTimeout)
 		})
@@ -64,7 +65,7 @@ func (in *incoming) provisional(status int, body []byte) {
 }
 
 func (r *reliable) repeat(l *leg, tx *transaction.Server) {
-	r.timer.set(l.queue, r.wait, func() {
+	r.timer.Set(l.queue, r.wait, func() {
 		tx.Repeat()
 		r.wait *= 2
 		r.repeat(l, tx)
@@ -82,8 +83,8 @@ func (r *reliable) whenQuiet(f func()) {
 
 func (r *reliable) stop() {
 	r.waiting, r.next = false, nil
-	r.timer.stop()
-	r.limit.stop()
+	r.timer.Stop()
+	r.limit.Stop()
 }
 
 // pracked takes a PRACK.

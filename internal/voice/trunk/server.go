@@ -28,6 +28,7 @@ import (
 	"dialtone/internal/fault"
 	"dialtone/internal/health"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/switchboard"
 	"dialtone/internal/voice/trunk/transaction"
 )
@@ -69,7 +70,7 @@ type Server struct {
 	timers   Timers
 	carriers []*carrier
 	layer    *transaction.Layer
-	crew     *crew
+	crew     strand.Crew
 	metrics  *metrics
 	guard    guard
 
@@ -114,7 +115,7 @@ func New(o Options) (*Server, error) {
 		o.Config.MediaTimeout = defaultMediaTimeout
 	}
 	s := &Server{
-		o: o, log: o.Log, timers: o.Timers.Whole(), crew: newCrew(), guard: guard{secret: []byte(rand.Text())},
+		o: o, log: o.Log, timers: o.Timers.Whole(), guard: guard{secret: []byte(rand.Text())},
 		legs: map[string]*leg{}, locals: map[netip.Addr]netip.Addr{},
 	}
 	for _, t := range o.Config.Trunks {
@@ -152,7 +153,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stopLayer()
 	serving.Wait()
 	s.releaseAll()
-	s.crew.wait()
+	s.crew.Close()
 	return nil
 }
 
@@ -217,7 +218,7 @@ func (s *Server) awaitLegs(deadline time.Time) {
 
 func (s *Server) releaseAll() {
 	for l := range s.allLegs() {
-		l.queue.do(l.release)
+		l.queue.Post(l.release)
 	}
 }
 
@@ -306,7 +307,7 @@ func (h *handler) Dropped(why string, from transaction.Hop) {
 // Ack implements transaction.Handler.
 func (h *handler) Ack(req *sip.Request, _ transaction.Hop) {
 	if l := h.server().legOf(req); l != nil {
-		l.queue.do(func() { l.ack(req) })
+		l.queue.Post(func() { l.ack(req) })
 	}
 }
 
@@ -318,7 +319,7 @@ func (h *handler) Request(tx *transaction.Server) {
 		if req.IsInvite() {
 			tx.Answer(sip.StatusTrying, "")
 		}
-		l.queue.do(func() { l.inDialog(tx) })
+		l.queue.Post(func() { l.inDialog(tx) })
 		return
 	}
 	if _, within := req.To().Params.Get("tag"); within {

@@ -9,6 +9,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/trunk/sdp"
 	"dialtone/internal/voice/trunk/transaction"
 )
@@ -20,7 +21,7 @@ func minSE() sip.Header { return sip.NewHeader("Min-SE", seconds(minSessionExpir
 
 // sessionTimer refreshes the session or waits for the far end to do it (RFC 4028).
 type sessionTimer struct {
-	alarm
+	strand.Alarm
 	interval time.Duration
 	ours     bool // we refresh
 	update   bool // the far end understands UPDATE
@@ -95,7 +96,7 @@ func (l *leg) settleSession(res *sip.Response) {
 	l.noteAllow(res)
 	d, refresher, ok := sessionExpires(res)
 	if !ok {
-		l.refresh.stop()
+		l.refresh.Stop()
 		return
 	}
 	l.keepSession(max(d, minSessionExpires), refresher != "uas")
@@ -110,11 +111,11 @@ func (l *leg) noteAllow(msg sip.Message) {
 func (l *leg) keepSession(d time.Duration, ours bool) {
 	l.refresh.interval, l.refresh.ours = d, ours
 	if ours {
-		l.refresh.set(l.queue, d/2, l.refreshSession)
+		l.refresh.Set(l.queue, d/2, l.refreshSession)
 		return
 	}
 	// RFC 4028 10: before the interval ends by the smaller of 32 s and a third.
-	l.refresh.set(l.queue, d-min(32*time.Second, d/3), func() {
+	l.refresh.Set(l.queue, d-min(32*time.Second, d/3), func() {
 		l.log.Info("the carrier let the session lapse")
 		l.down(call.CarrierDown, sip.StatusRequestTimeout)
 		l.bye(call.CarrierDown)
@@ -127,7 +128,7 @@ func (l *leg) refreshSession() {
 		return
 	}
 	if l.asking || l.repeat.pending() {
-		l.refresh.set(l.queue, 2*time.Second, l.refreshSession)
+		l.refresh.Set(l.queue, 2*time.Second, l.refreshSession)
 		return
 	}
 	method := sip.INVITE
@@ -164,7 +165,7 @@ func (l *leg) refreshed(res *sip.Response, err error) {
 			}
 		}
 		l.settleSession(res)
-		if !l.refresh.isSet() {
+		if !l.refresh.IsSet() {
 			return // the far end wants no timer any more
 		}
 	case err == nil && res.StatusCode == sip.StatusRequestPending:
@@ -173,10 +174,10 @@ func (l *leg) refreshed(res *sip.Response, err error) {
 		if l.out != nil {
 			wait = 2100*time.Millisecond + time.Duration(rand.IntN(190))*10*time.Millisecond
 		}
-		l.refresh.set(l.queue, wait, l.refreshSession)
+		l.refresh.Set(l.queue, wait, l.refreshSession)
 	case err == nil && res.StatusCode == 422:
 		l.refresh.interval = leastSession(res)
-		l.refresh.set(l.queue, 0, l.refreshSession)
+		l.refresh.Set(l.queue, 0, l.refreshSession)
 	case err != nil, res.StatusCode == sip.StatusRequestTimeout, res.StatusCode == sip.StatusCallTransactionDoesNotExists:
 		status := 0
 		if res != nil {
@@ -187,9 +188,9 @@ func (l *leg) refreshed(res *sip.Response, err error) {
 		l.bye(call.CarrierDown)
 	case l.refresh.update:
 		l.refresh.update = false // UPDATE was refused; a re-INVITE does the same
-		l.refresh.set(l.queue, 0, l.refreshSession)
+		l.refresh.Set(l.queue, 0, l.refreshSession)
 	default:
-		l.refresh.set(l.queue, remaining/2, l.refreshSession)
+		l.refresh.Set(l.queue, remaining/2, l.refreshSession)
 	}
 }
 

@@ -120,6 +120,10 @@ func TestNormalise(t *testing.T) {
 		{"611", "US", "611"},
 		{"alice", "US", "alice"},
 		{"", "US", ""},
+		{"%ff%fe", "US", ""},
+		{"bob%ff", "US", "bob"},
+		{"bob%0d%0aVia%00\u202e", "US", "bobVia"},
+		{strings.Repeat("é", 100), "US", strings.Repeat("é", 32)},
 	} {
 		if got := normalise(tc.user, tc.country); got != tc.want {
 			t.Errorf("%q in %q: %q, want %q", tc.user, tc.country, got, tc.want)

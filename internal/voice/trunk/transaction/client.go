@@ -1,6 +1,7 @@
 package transaction
 
 import (
+	"errors"
 	"strings"
 	"sync"
 	"time"
@@ -233,7 +234,7 @@ func (c *Client) fail(err error) {
 	c.mu.Lock()
 	if c.state > proceeding {
 		c.mu.Unlock()
-		if err == ErrTransport {
+		if errors.Is(err, ErrTransport) {
 			return
 		}
 		c.end()

@@ -260,7 +260,7 @@ func readMessage(conn net.Conn, r *bufio.Reader, pong func()) (raw []byte, rej *
 	for !bytes.HasSuffix(raw, []byte("\r\n\r\n")) {
 		line, err := r.ReadSlice('\n')
 		raw = append(raw, line...)
-		if err != nil && err != bufio.ErrBufferFull {
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return nil, nil, err
 		}
 		if len(raw) > message.MaxSize {

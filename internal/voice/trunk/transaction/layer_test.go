@@ -3,6 +3,7 @@ package transaction
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -177,7 +178,7 @@ func TestClientWithoutAnswer(t *testing.T) {
 			if !equal(at, want...) {
 				t.Errorf("%s sent at %v", method, at)
 			}
-			if _, when, err := r.get(); err != ErrTimeout || when.Sub(start) != 32*time.Second {
+			if _, when, err := r.get(); !errors.Is(err, ErrTimeout) || when.Sub(start) != 32*time.Second {
 				t.Errorf("%s: %v after %s", method, err, when.Sub(start))
 			}
 			if tx, _ := l.Open(); tx != 0 {
@@ -248,7 +249,7 @@ func TestCancelWithoutAnswer(t *testing.T) {
 		if len(raws) != 11 || !bytes.HasPrefix(raws[0], []byte("CANCEL ")) {
 			t.Errorf("%d sent: %q", len(raws), raws)
 		}
-		if _, _, err := r.get(); err != ErrTimeout {
+		if _, _, err := r.get(); !errors.Is(err, ErrTimeout) {
 			t.Errorf("failed with %v", err)
 		}
 		if tx, _ := l.Open(); tx != 0 {
