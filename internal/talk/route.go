@@ -121,6 +121,7 @@ func vanished(cause call.EndCause) bool {
 	switch cause {
 	case call.SignalLost, call.MediaLost, call.MediaFailed, call.Unreachable, call.Failed:
 		return true
+	default:
+		return false
 	}
-	return false
 }

@@ -143,7 +143,7 @@ func (c *Carrier) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	c.work.Wait()
 	c.end.close()
-	<-served
+	_ = <-served // we ended it
 	return failed
 }
 

@@ -3,7 +3,6 @@ package carrier
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -34,7 +33,7 @@ func newEndpoint(conn net.PacketConn, peer string, stray func(*sip.Response)) (*
 		return nil, err
 	}
 	// sipgo's own log lines hold whole messages, and with them phone numbers.
-	quiet := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError + 1}))
+	quiet := slog.New(slog.DiscardHandler)
 	ua, err := sipgo.NewUA(
 		sipgo.WithUserAgent("Dialtone simulated carrier"),
 		sipgo.WithUserAgentTransportLayerOptions(sip.WithTransportLayerLogger(quiet)),

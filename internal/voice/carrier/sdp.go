@@ -173,8 +173,9 @@ func (d direction) reverse() direction {
 		return recvOnly
 	case recvOnly:
 		return sendOnly
+	default:
+		return d
 	}
-	return d
 }
 
 // pick returns the first codec of d that is among names.

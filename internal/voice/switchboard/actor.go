@@ -219,8 +219,9 @@ func dialCause(err error) call.EndCause {
 		return call.Overload
 	case fault.Conflict:
 		return call.Busy
+	default:
+		return call.Failed
 	}
-	return call.Failed
 }
 
 func (a *actor) startTimer(s call.StartTimer) {

@@ -59,6 +59,7 @@ func Inspect(text string) Inspection {
 			p.JSON = readable(g.header)
 		case Payload:
 			p.JSON = readable(g.payload)
+		default: // a signature is bytes
 		}
 		i.Parts = append(i.Parts, p)
 	}
