@@ -8,9 +8,8 @@ import (
 )
 
 // consoleCSP allows the console what it needs and nothing from elsewhere.
-const consoleCSP = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self'; " +
-	"img-src 'self' data:; media-src 'self' blob: data:; connect-src 'self'; manifest-src 'self'; worker-src 'self' blob:; " +
-	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+const consoleCSP = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self'; " +
+	"media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // console serves the console's files, and its page for every address of the console.
 func (s *Server) console() http.Handler {
