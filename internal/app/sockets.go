@@ -74,13 +74,11 @@ func (n *Node) openSockets(ctx context.Context) (err error) {
 	return nil
 }
 
-// server is the HTTP server of the front door. Its limits keep slow clients
-// from holding connections; streams and signalling set their own deadlines.
+// server is an HTTP server with the limits of the front door.
 func (n *Node) server(h http.Handler) *http.Server {
-	return &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		ErrorLog: slog.NewLogLogger(n.log.With("part", "http").Handler(), slog.LevelDebug),
-	}
+	s := &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(n.log.With("part", "http").Handler(), slog.LevelDebug)}
+	n.door.Limit(s)
+	return s
 }
 
 func (n *Node) metricsServer() *http.Server {

@@ -18,19 +18,24 @@ const (
 )
 
 const (
-	commentEvery = 15 * time.Second // shows that a silent stream still works
-	writeWithin  = 10 * time.Second // a console that does not read for so long is cut off
-	maxStreams   = 5000             // at once, on one node
+	pulse       = 15 * time.Second // a comment shows that a silent stream still works
+	writeWithin = 10 * time.Second // a console that does not read for so long is cut off
+	maxStreams  = 5000             // at once, on one node
+	maxOfOne    = 100              // of these, of one person, or of an account's machines
 )
 
 // stream is one console's event stream.
 type stream struct {
 	session string      // hash of the session it belongs to, "" for a machine's
+	whose   whose       // whom it counts for
 	end     chan string // reason; holds one
 }
 
-func (s *Server) openStream(session string) (*stream, error) {
-	st := &stream{session: session, end: make(chan string, 1)}
+// whose is a person, or the machines of an account.
+type whose struct{ account, user string }
+
+func (s *Server) openStream(c caller) (*stream, error) {
+	st := &stream{session: c.session.Hash, whose: whose{c.viewer.Account, c.viewer.User}, end: make(chan string, 1)}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closing {
@@ -38,6 +43,15 @@ func (s *Server) openStream(session string) (*stream, error) {
 	}
 	if len(s.streams) >= maxStreams {
 		return nil, fault.New(fault.TooMany, "too many consoles are open on this node")
+	}
+	same := 0
+	for other := range s.streams {
+		if other.whose == st.whose {
+			same++
+		}
+	}
+	if same >= maxOfOne {
+		return nil, fault.New(fault.TooMany, "you have too many consoles open; close some")
 	}
 	s.streams[st] = struct{}{}
 	return st, nil
@@ -85,7 +99,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		s.writeFault(w, err)
 		return
 	}
-	st, err := s.openStream(c.session.Hash)
+	st, err := s.openStream(c)
 	if err != nil {
 		s.writeFault(w, err)
 		return
@@ -101,7 +115,11 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
 	out := eventWriter{w: w, rc: http.NewResponseController(w)}
-	comment := time.NewTicker(commentEvery)
+	if err := out.rc.SetReadDeadline(time.Time{}); err != nil { // over HTTP/1.1 the end of Limit's would end the stream
+		s.o.Log.Debug("event stream broke", "error", err)
+		return
+	}
+	comment := time.NewTicker(s.o.Pulse)
 	defer comment.Stop()
 	for {
 		select {
@@ -112,6 +130,10 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			}
 			err = out.event(change.Event, change.Data)
 		case <-comment.C:
+			if _, gone := s.identify(r); fault.KindOf(gone) == fault.Unauthenticated && gone != nil {
+				_ = out.event("bye", bye{byeSignedOut}) // elsewhere: by a new password, or the key was revoked
+				return
+			}
 			err = out.comment()
 		case reason := <-st.end:
 			_ = out.event("bye", bye{reason})

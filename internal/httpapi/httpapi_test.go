@@ -1,15 +1,18 @@
 package httpapi_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -36,6 +39,7 @@ type house struct {
 	health *health.Board
 	door   *httpapi.Server
 	client *http.Client
+	store  talk.Store
 }
 
 type reach struct{}
@@ -75,7 +79,7 @@ func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- desk.Run(ctx) }()
-	h := &house{t: t, demo: d, health: health.NewBoard()}
+	h := &house{t: t, demo: d, health: health.NewBoard(), store: store}
 	page := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 	}
@@ -86,9 +90,11 @@ func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 			"index.html": {Data: []byte("<p>the console")}, "assets/a.js": {Data: []byte("1")}, "sounds/incoming.wav": {Data: []byte("2")},
 		},
 		Signal: page("signalling"), EventGateway: page("events"), Health: h.health, Metrics: prometheus.NewRegistry(),
-		Log: slog.New(slog.DiscardHandler), Version: "test",
+		Log: slog.New(slog.DiscardHandler), Version: "test", Pulse: 20 * time.Millisecond,
 	})
-	server := httptest.NewTLSServer(h.door)
+	server := httptest.NewUnstartedServer(h.door)
+	h.door.Limit(server.Config)
+	server.StartTLS()
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
@@ -293,5 +299,121 @@ func TestStreamEndsWithTheSession(t *testing.T) {
 	if err != nil || !strings.HasPrefix(string(text), "id: 1\nevent: snapshot\n") || !strings.Contains(string(text), `event: bye
 data: {"reason":"signed_out"}`) {
 		t.Errorf("%v %.300s", err, text)
+	}
+}
+
+// A person whose password was changed, or who was shut out, hears nothing more.
+func TestStreamEndsWithoutTheSession(t *testing.T) {
+	h := newHouse(t, nil)
+	h.signIn("alice")
+	user := h.demo.Users[slices.IndexFunc(h.demo.Users, func(u talk.DemoUser) bool { return u.Name == "alice" })]
+	response := h.listen()
+	defer response.Body.Close()
+	found, err := h.store.UsersByLogin(t.Context(), user.Email)
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	if err := h.store.DeleteSessionsOf(t.Context(), found[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(text), `{"reason":"signed_out"}`) {
+		t.Errorf("%v %.300s", err, text)
+	}
+}
+
+func TestOnePersonCannotTakeAllStreams(t *testing.T) {
+	h := newHouse(t, nil)
+	h.signIn("alice")
+	for i := range 200 {
+		response := h.listen()
+		defer response.Body.Close()
+		if response.StatusCode == 429 {
+			if i < 20 {
+				t.Errorf("only %d streams", i)
+			}
+			h.client.Jar, _ = cookiejar.New(nil)
+			h.signIn("bob")
+			response := h.listen()
+			defer response.Body.Close()
+			if response.StatusCode != 200 {
+				t.Errorf("bob: %d", response.StatusCode)
+			}
+			return
+		}
+	}
+	t.Error("200 streams of one person")
+}
+
+// listen opens an event stream.
+func (h *house) listen() *http.Response {
+	h.t.Helper()
+	r, err := http.NewRequestWithContext(h.t.Context(), "GET", h.url+"/api/v1/events", nil)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	response, err := h.client.Do(r)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return response
+}
+
+// Who sends a body drop by drop, to an operation that does not even read it,
+// must not hold a connection; a stream outlives those limits.
+func TestSlowClients(t *testing.T) {
+	h := newHouse(t, nil)
+	var limits http.Server
+	h.door.Limit(&limits)
+	if limits.ReadHeaderTimeout == 0 || limits.ReadTimeout == 0 || limits.WriteTimeout == 0 || limits.IdleTimeout == 0 {
+		t.Fatalf("a limit is missing: %+v", &limits)
+	}
+	quick := httptest.NewUnstartedServer(h.door)
+	quick.Config.ReadTimeout, quick.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+	quick.Start()
+	defer quick.Close()
+	for _, path := range []string{"/", "/signal", "/v4/EndpointEvents", "/api/v1/nothing"} {
+		c, err := net.Dial("tcp", quick.Listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(c, "POST "+path+" HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nab")
+		_ = c.SetDeadline(time.Now().Add(5 * time.Second))
+		if _, err := io.ReadAll(c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: still connected after 5 s", path)
+		}
+		c.Close()
+	}
+
+	r, err := http.NewRequestWithContext(t.Context(), "GET", quick.URL+"/api/v1/events", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+h.demo.APIKey)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	began, lines := time.Now(), bufio.NewScanner(response.Body)
+	for time.Since(began) < 600*time.Millisecond {
+		if !lines.Scan() {
+			t.Fatalf("the stream ended after %v: %v", time.Since(began), lines.Err())
+		}
+	}
+}
+
+// A browser would take every other thing on the developer's own machine for
+// HTTPS, for a year.
+func TestOnlyPublicHostsInsistOnHTTPS(t *testing.T) {
+	h := newHouse(t, nil)
+	for host, want := range map[string]bool{"calls.example.com": true, "calls.example.com:8443": true, "localhost": false, "localhost:8443": false, "a.localhost": false} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", "/healthz", nil)
+		r.Host = host
+		w := httptest.NewRecorder()
+		h.door.ServeHTTP(w, r)
+		if got := w.Header().Get("Strict-Transport-Security") != ""; got != want {
+			t.Errorf("%s: %v", host, got)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -16,7 +17,9 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Permissions-Policy", "microphone=(self), camera=(), geolocation=()")
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		if !local(r.Host) { // it would hold for every port of the developer's own machine
+			h.Set("Strict-Transport-Security", "max-age=31536000")
+		}
 		defer func() {
 			switch p := recover(); p {
 			case nil:
@@ -29,6 +32,15 @@ func (s *Server) protect(next http.Handler) http.Handler {
 		}()
 		next.ServeHTTP(w, r)
 	})
+}
+
+// local reports whether the host is the machine that the browser runs on.
+func local(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.ToLower(host)
+	return host == "localhost" || strings.HasSuffix(host, ".localhost")
 }
 
 // The areas that devices use.

@@ -71,6 +71,8 @@ type Options struct {
 	Metrics      prometheus.Registerer
 	Log          *slog.Logger
 	Version      string
+
+	Pulse time.Duration // between two signs of life of an event stream; 0: 15 s
 }
 
 // Server is the front door.
@@ -87,6 +89,9 @@ type Server struct {
 
 // New returns the front door.
 func New(o Options) *Server {
+	if o.Pulse <= 0 {
+		o.Pulse = pulse
+	}
 	s := &Server{o: o, mux: http.NewServeMux(), streams: map[*stream]struct{}{}}
 	s.served = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dialtone_http_requests_total", Help: "Requests served, by area and class of status.",
@@ -133,6 +138,17 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.mux.ServeHTTP(w, r)
 	}
+}
+
+// Limit sets how long clients of the HTTP server that serves s may take, so that
+// slow ones do not hold connections. Event streams and devices' signalling set
+// limits of their own.
+func (s *Server) Limit(h *http.Server) {
+	h.ReadHeaderTimeout = 10 * time.Second
+	h.ReadTimeout = 30 * time.Second // the body too, also one that nobody reads
+	h.WriteTimeout = 5 * time.Minute // the console over a bad line; a browser asks again for the rest of a message
+	h.IdleTimeout = 2 * time.Minute
+	h.MaxHeaderBytes = 64 << 10
 }
 
 // ServeHTTP implements http.Handler.
