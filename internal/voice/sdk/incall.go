@@ -39,17 +39,29 @@ func (l *leg) hungUpBy(d *device, message string) {
 }
 
 // dialledBy: keys that came by signalling, because the browser could not put
-// them into the audio.
+// them into the audio. What an app presses as soon as its SDK says "accept",
+// v2 sends ahead of the answer: such keys wait for it.
 func (l *leg) dialledBy(d *device, digits string) {
 	l.strand.Post(func() {
-		if l.done || !l.answered {
+		if l.done {
+			return
+		}
+		if !l.answered {
+			if l.typed.by != d {
+				l.typed.by, l.typed.keys = d, ""
+			}
+			l.typed.keys = cut(l.typed.keys+digits, maxDigits)
 			return
 		}
 		l.here(d)
-		for _, digit := range []byte(digits) {
-			if strings.IndexByte("0123456789*#ABCD", digit) >= 0 { // 'w' is a pause: the client's timing
-				l.tell(call.Dialled{Digit: digit})
-			}
-		}
+		l.press(digits)
 	})
+}
+
+func (l *leg) press(digits string) {
+	for _, digit := range []byte(digits) {
+		if strings.IndexByte("0123456789*#ABCD", digit) >= 0 { // 'w' is a pause: the client's timing
+			l.tell(call.Dialled{Digit: digit})
+		}
+	}
 }

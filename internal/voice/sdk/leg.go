@@ -48,7 +48,11 @@ type leg struct {
 	state    rtc.State
 	wasUp    bool
 	away     struct{ signalling, media bool }
-	packets  uint64 // received when the hold was last renewed
+	packets  uint64   // received when the hold was last renewed
+	typed    struct { // keys by signalling before the answer, see dialledBy
+		by   *device
+		keys string
+	}
 
 	holding, healing, ringing strand.Alarm
 }
@@ -153,6 +157,10 @@ func (l *leg) up() {
 		l.healing.Set(l.strand, l.server.times.MediaUp, l.mediaOverdue)
 	}
 	l.tell(call.Up{Codec: l.codec})
+	if by := l.typed.by; by != nil && by == l.home.Load() {
+		l.press(l.typed.keys)
+	}
+	l.typed.by, l.typed.keys = nil, ""
 }
 
 // nextToken returns a fresh reconnect token.
