@@ -21,6 +21,9 @@ const (
 	keyPause   = 500 * time.Millisecond // of a 'w' or ','
 	keyVolume  = 10                     // dBm0 below zero, as browsers send
 	endPackets = 3
+
+	agreeWithin = 3 * time.Second // as long as a clip is held back
+	agreeStep   = 10 * time.Millisecond
 )
 
 // SendDigits sends DTMF by RFC 4733, 160 ms a key and 70 ms between, ahead of
@@ -64,7 +67,11 @@ func (e *Endpoint) dial(d *dialer) {
 		case key == 'W' || key == ',':
 			more = c.wait(keyPause)
 		default:
-			f, ok := e.wire.Format()
+			var f Format
+			var ok bool
+			if f, ok, more = e.agreed(&c); !more {
+				break
+			}
 			if ok && f.DTMF != 0 {
 				more = e.sendEvent(d, &c, f, byte(strings.IndexByte(keys, key)))
 			} else {
@@ -76,6 +83,19 @@ func (e *Endpoint) dial(d *dialer) {
 			e.dialler = nil
 			e.mu.Unlock()
 			return
+		}
+	}
+}
+
+// agreed waits for the wire's format, but not for ever: keys that are pressed as
+// a leg is being answered are not lost. more is false when the endpoint closes.
+func (e *Endpoint) agreed(c *clock) (f Format, ok, more bool) {
+	for waited := time.Duration(0); ; waited += agreeStep {
+		if f, ok = e.wire.Format(); ok || waited >= agreeWithin {
+			return f, ok, true
+		}
+		if !c.wait(agreeStep) {
+			return f, false, false
 		}
 	}
 }
