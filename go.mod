@@ -2,6 +2,12 @@ module dialtone
 
 go 1.26.0
 
+// npm packages may hold Go files; they are none of ours.
+ignore (
+	./e2e/node_modules
+	./web/node_modules
+)
+
 require (
 	github.com/alecthomas/kong v1.17.0
 	github.com/caddyserver/certmagic v0.25.6
