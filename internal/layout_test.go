@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -155,12 +156,25 @@ type file struct {
 	imports []string
 }
 
-// sources parses every Go file of the module.
+// sources returns every Go file of the module.
 func sources(t *testing.T) []file {
 	t.Helper()
-	root, err := filepath.Abs("..")
+	files, err := parsed()
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(files) < 20 {
+		t.Fatalf("only %d Go files found; the test looks in the wrong place", len(files))
+	}
+	return files
+}
+
+var parsed = sync.OnceValues(parse)
+
+func parse() ([]file, error) {
+	root, err := filepath.Abs("..")
+	if err != nil {
+		return nil, err
 	}
 	var files []file
 	err = filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
@@ -201,13 +215,7 @@ func sources(t *testing.T) []file {
 		files = append(files, f)
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(files) < 20 {
-		t.Fatalf("only %d Go files found; the test looks in the wrong place", len(files))
-	}
-	return files
+	return files, err
 }
 
 func TestImportsFollowTheDirections(t *testing.T) {
