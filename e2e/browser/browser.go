@@ -296,6 +296,9 @@ type Page struct {
 	id int
 }
 
+// For returns the page for another test: what fails, fails that test.
+func (p *Page) For(t testing.TB) *Page { return &Page{b: p.b.For(t), id: p.id} }
+
 func (p *Page) must(op string, o map[string]any) json.RawMessage {
 	p.b.t.Helper()
 	o["page"] = p.id
