@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 	"dialtone/e2e/node"
 	"dialtone/internal/app"
 	"dialtone/internal/config"
+	"dialtone/internal/fault"
 	"dialtone/internal/talk"
 	"dialtone/internal/voice/carrier"
 )
@@ -212,5 +215,31 @@ func TestEventStreamSurvivesSilence(t *testing.T) {
 	}
 	if len(seen) != 2 || seen[0] != "event: snapshot" {
 		t.Errorf("seen %q, %v", seen, lines.Err())
+	}
+}
+
+func TestOneNodeADataDirectory(t *testing.T) {
+	n := node.Start(t, node.Options{})
+	c := config.Default()
+	c.DataDir, c.Demo = n.Dir, true
+	c.HTTPS.Listen, c.SIP.Listen, c.Media.Listen, c.Metrics.Listen = "127.0.0.1:0", "127.0.0.1:0", "127.0.0.1:0", ""
+	o := app.Options{Config: c, Log: slog.New(slog.DiscardHandler)}
+	if _, err := app.New(t.Context(), o); fault.KindOf(err) != fault.Conflict {
+		t.Fatalf("a second node: %v", err)
+	}
+	n.Stop(t)
+	node.Start(t, node.Options{Dir: n.Dir}).Stop(t)
+}
+
+func TestDemoPasswordsAreTheUsersAlone(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, app.DemoFile)
+	if err := os.WriteFile(file, []byte("{}"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	node.Start(t, node.Options{Dir: dir})
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
 	}
 }

@@ -13,11 +13,20 @@ import (
 
 func (n *Node) path(name string) string { return filepath.Join(n.o.Config.DataDir, name) }
 
+// LockFile is the name of the file in the data directory that a running node
+// holds. Commands work beside a node and do not ask for it.
+const LockFile = "node.lock"
+
 // openData opens what is kept in the data directory.
 func (n *Node) openData(ctx context.Context) error {
 	if err := os.MkdirAll(n.o.Config.DataDir, 0o700); err != nil {
 		return err
 	}
+	held, err := lock(n.path(LockFile))
+	if err != nil {
+		return err
+	}
+	n.teardown.add("data directory", held.Close)
 	store, err := sqlite.Open(ctx, n.o.Config.DataDir)
 	if err != nil {
 		return err

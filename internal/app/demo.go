@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -39,8 +40,7 @@ func (n *Node) seedDemo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	// Only the user who runs the node may read the passwords.
-	if err := os.WriteFile(n.path(DemoFile), append(text, '\n'), 0o600); err != nil {
+	if err := writeSecret(n.path(DemoFile), append(text, '\n')); err != nil {
 		return err
 	}
 	n.demo, n.directory.account = demo, demo.Account
@@ -48,6 +48,23 @@ func (n *Node) seedDemo(ctx context.Context) error {
 	o.Conn, o.Node, o.Log = n.sockets.carrier, reachable(n.Addr().SIP), n.log.With("part", "carrier")
 	n.carrier, err = carrier.New(o)
 	return err
+}
+
+// writeSecret writes the file whole or not at all. Only the user who runs the
+// node may read it, whatever was there before.
+func writeSecret(path string, text []byte) error {
+	file, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }
 
 func readDemo(path string) (talk.Demo, error) {
