@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
@@ -39,7 +40,13 @@ type Signal struct{ conn *websocket.Conn }
 
 // OpenSignal connects to wss://…/signal. Certificates are not judged.
 func OpenSignal(ctx context.Context, url string) (*Signal, error) {
+	return OpenSignalBy(ctx, url, &net.Dialer{})
+}
+
+// OpenSignalBy connects with a dialer of the caller's.
+func OpenSignalBy(ctx context.Context, url string, dialer *net.Dialer) (*Signal, error) {
 	client := &http.Client{Transport: &http.Transport{
+		DialContext: dialer.DialContext,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the node under test has one of its own
 	}}
 	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, CompressionMode: websocket.CompressionDisabled})

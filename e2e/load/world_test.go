@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,7 +48,9 @@ func newWorld(t *testing.T, agents, callers int) *world {
 		Config:  func(c *config.Config) { c.Log.Level = "warn" },
 		Carrier: carrier.Options{Ring: 10 * time.Millisecond, Step: 100 * time.Millisecond},
 	})
-	w.carrier = w.newCarrier(nil)
+	if w.carrier, _, err = w.newCarrier(nil); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range c.Agents {
 		w.agents = append(w.agents, w.open(name))
 	}
@@ -57,29 +60,29 @@ func newWorld(t *testing.T, agents, callers int) *world {
 	return w
 }
 
-// newCarrier runs a carrier until the test ends, or until its own stop.
-func (w *world) newCarrier(listen func() (net.PacketConn, error)) *carrier.Carrier {
-	w.t.Helper()
+// newCarrier runs a carrier until stop or the end of the test.
+func (w *world) newCarrier(listen func() (net.PacketConn, error)) (c *carrier.Carrier, stop func(), err error) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, nil, err
 	}
-	c, err := carrier.New(carrier.Options{
+	c, err = carrier.New(carrier.Options{
 		Conn: conn, Node: w.node.Addr().SIP, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), ListenRTP: listen,
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- c.Run(ctx) }()
-	w.t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-ran; err != nil {
 			w.t.Errorf("carrier: %v", err)
 		}
 	})
-	return c
+	w.t.Cleanup(stop)
+	return c, stop, nil
 }
 
 func (w *world) signal() string { return "wss://" + w.node.Addr().HTTPS + "/signal" }
