@@ -143,7 +143,7 @@ func (c *Carrier) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	c.work.Wait()
 	c.end.close()
-	_ = <-served // we ended it
+	<-served // with the error of the socket that we closed
 	return failed
 }
 

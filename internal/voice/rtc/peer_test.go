@@ -474,6 +474,9 @@ func TestTwoBrowsersOnABridge(t *testing.T) {
 		for k := range n {
 			select {
 			case p := <-b[i].heard:
+				for k == 0 && (p.Payload[0] == 0x11 || p.Payload[0] == 0x22) {
+					p = <-b[i].heard // talk's last packets were still on their way
+				}
 				if p.Payload[0] != first+byte(k) || len(p.Payload) != 160 {
 					t.Fatalf("browser %d heard %d in place of %d", i, p.Payload[0], first+byte(k))
 				}
