@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"regexp"
 	"slices"
@@ -172,6 +173,17 @@ func checkTrunks(c *Config, bad report) {
 		if t.Announce != "" && !validHost(t.Announce) {
 			bad(key+"announce", "must be a host name or an IP address")
 		}
+		if t.Username != "" && t.Password == "" && t.PasswordFile == "" {
+			bad(key+"password", "must be set when there is a username")
+		}
+		if t.Proxy != "" && !validPeer(t.Proxy) {
+			bad(key+"proxy", "must be HOST or HOST:PORT")
+		}
+		for j, p := range t.Addresses {
+			if wide(p) && !t.InboundAuth {
+				bad(fmt.Sprintf("%saddresses[%d]", key, j), "lets half the world call; a network as wide needs inbound_auth")
+			}
+		}
 		if t.InboundAuth && t.Password == "" && t.PasswordFile == "" {
 			bad(key+"inbound_auth", "needs a password that the carrier can prove")
 		}
@@ -193,6 +205,28 @@ func checkTrunks(c *Config, bad report) {
 			bad(key+"from_domain", "must be a host name or an IP address")
 		}
 	}
+}
+
+// wide reports whether a network is more than any carrier has: wider than /8, or
+// /16 of IPv6.
+func wide(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() < 8
+	}
+	return p.Bits() < 16
+}
+
+// validPeer reports whether s is HOST or HOST:PORT.
+func validPeer(s string) bool {
+	if validHost(s) {
+		return true
+	}
+	host, port, err := net.SplitHostPort(s)
+	if err != nil || !validHost(host) {
+		return false
+	}
+	n, err := strconv.Atoi(port)
+	return err == nil && n > 0 && n <= 65535
 }
 
 func oneOf(bad report, key, value string, allowed ...string) {

@@ -139,13 +139,13 @@ func (t Trunk) problems() (errs []error) {
 	world := false
 	for _, s := range t.Sources {
 		p, isAddr := parsePrefix(s)
-		world = world || isAddr && p.Bits() == 0
+		world = world || isAddr && wide(p)
 		if !isAddr && !isName(s) {
 			bad("source %q must be an address, a network or a name", s)
 		}
 	}
 	if world && !t.InboundAuth {
-		bad("a source of every address needs inbound_auth")
+		bad("a source wider than /8 (IPv6: /16) needs inbound_auth")
 	}
 	if (t.Username == "") != (t.Password == "") {
 		bad("username and password belong together")
@@ -249,6 +249,14 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()), true
+}
+
+// wide reports whether a network is more than any carrier has.
+func wide(p netip.Prefix) bool {
+	if p.Addr().Is4() {
+		return p.Bits() < 8
+	}
+	return p.Bits() < 16
 }
 
 // splitHostPort takes HOST, HOST:PORT, [IPV6]:PORT and a bare IPv6 address; the

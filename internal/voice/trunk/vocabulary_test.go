@@ -205,7 +205,7 @@ func TestConfigProblems(t *testing.T) {
 		Trunks: []Trunk{
 			{Name: "a", Host: "carrier.example"},
 			{
-				Name: "a", Host: "sip:carrier", Port: 70000, Transport: "sctp", Proxy: "a:b:c", Sources: []string{"0.0.0.0/0", "x y"},
+				Name: "a", Host: "sip:carrier", Port: 70000, Transport: "sctp", Proxy: "a:b:c", Sources: []string{"0.0.0.0/1", "128.0.0.0/1", "x y"},
 				Username: "u", Register: Register{Enabled: true, Expires: 1}, Codecs: []call.Codec{"G729"}, SessionExpires: 1,
 				CallerIDFormat: "odd", Country: "Germany", MaxCalls: -1,
 			},
