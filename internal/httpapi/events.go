@@ -115,10 +115,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no") // a proxy must not hold events back
 	out := eventWriter{w: w, rc: http.NewResponseController(w)}
-	if err := out.rc.SetReadDeadline(time.Time{}); err != nil { // over HTTP/1.1 the end of Limit's would end the stream
-		s.o.Log.Debug("event stream broke", "error", err)
-		return
-	}
 	comment := time.NewTicker(s.o.Pulse)
 	defer comment.Stop()
 	for {
