@@ -337,7 +337,9 @@ func (f *floor) whileTalking(c *liveCall, e call.Event) {
 		f.end(c, call.Completed)
 		return
 	}
-	// The agent was lost, the caller was not: they go on as who has waited longest.
+	// The agent was lost, the caller was not: they go on as who has waited longest,
+	// and the agent may be back in a moment.
+	delete(c.tried, a.user.ID)
 	if refusalOf(ended.Cause).gone {
 		f.doubt(c.branch, a)
 	}

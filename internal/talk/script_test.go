@@ -456,6 +456,23 @@ func TestLostDevice(t *testing.T) {
 		want(t, "status", first.ended().Status, StatusCompleted)
 		want(t, "agent", first.ended().Agent, "USbob")
 	})
+	t.Run("in a call, who is back in time has the caller again", func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.register("alice")
+		w.phone("alice", answers(time.Second))
+		c := w.callIn(support)
+		w.run(10 * time.Second)
+		w.vanish("alice")
+		c.dialed[0].end(call.SignalLost)
+		w.run(3 * time.Second)
+		w.register("alice") // the page was loaded anew
+		w.run(3 * time.Second)
+		want(t, "who rang", c.whoRang(), []string{"alice", "alice"})
+		want(t, "and talks", w.agent("alice").Activity.Kind, OnCall)
+		c.hangUp()
+		w.run(time.Second)
+		w.checkEmpty()
+	})
 	t.Run("who never came up is no answer", func(t *testing.T) {
 		w := newWorld(t, nil)
 		w.register("alice")
