@@ -270,6 +270,11 @@ func tenSeconds(alice, bob *app) {
 		}
 		both.Wait()
 		late := float64(pulse.Stop().Milliseconds())
+		var records struct{ Calls []talk.Call }
+		alice.get("/api/v1/calls?limit=2", &records)
+		for _, r := range records.Calls {
+			t.Logf("from %s: longest wait at the node %v", r.From.Name, r.Legs[0].Quality.LongestGap)
+		}
 		good := true
 		for i, h := range page {
 			f := far[i].Heard

@@ -30,6 +30,10 @@ const (
 	loud    = 2000.0                // level of our tones' neighbourhood; they have 5793
 	longest = 60 * time.Millisecond // that a tone may be away
 	patient = 30 * time.Second
+
+	// phoneBuffer is what baresip holds back, five packets, and has not played
+	// when a call ends.
+	phoneBuffer = 100 * time.Millisecond
 )
 
 // world is a node between carriers that are not ours, with one agent.
