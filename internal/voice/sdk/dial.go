@@ -195,6 +195,19 @@ func (l *leg) ignoredBy(d *device) {
 	})
 }
 
+// leftBy is called when a connection becomes another identity's: what rang there
+// was for the one before.
+func (l *leg) leftBy(d *device) {
+	l.strand.Post(func() {
+		if l.done || l.dialled == nil || l.answered || !l.stopAt(d, true) {
+			return
+		}
+		if len(l.dialled.forks) == 0 {
+			l.noneLeft()
+		}
+	})
+}
+
 // answeredBy: a device took the call.
 func (l *leg) answeredBy(d *device, sdp string) {
 	l.strand.Post(func() {

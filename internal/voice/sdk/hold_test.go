@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -522,5 +523,23 @@ func TestCallerWhoIsNotText(t *testing.T) {
 			t.Errorf("From: %q", from)
 		}
 		c.leg.End(call.Cancelled)
+	})
+}
+
+// A page that signs another person in takes the ringing of the first with it.
+func TestIdentityChangesWhileItRings(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		p := r.open("alice", "2.18.5").enter("alice")
+		c := r.dial("alice", nil)
+		p.take("invite")
+		p.listen("bob")
+		synctest.Wait()
+		if heard := p.types(); !slices.Contains(heard, "cancel") {
+			t.Errorf("the page heard %v", heard)
+		}
+		time.Sleep(4 * time.Second) // Times.Regain
+		if got := c.got(); len(got) == 0 || got[len(got)-1] != (call.Down{Cause: call.Unreachable, Status: endCodes[call.Unreachable]}) {
+			t.Errorf("reported %v", got)
+		}
 	})
 }

@@ -179,6 +179,10 @@ func (d *device) leave() {
 		d.server.metrics.registered.Dec()
 		d.publish(event.Unregistered, "", 0)
 	}
+	who, _ := d.party()
+	for _, l := range d.server.directory.legsOf(who) {
+		l.leftBy(d)
+	}
 }
 
 // revoke ends the connection so that the device does not come back by itself.
