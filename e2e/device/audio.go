@@ -35,6 +35,7 @@ type audio struct {
 	microphone microphone
 	ear        *hear.Ear
 	note       func(func(*Times))
+	frame      func(samples []int16, at time.Time) // nil: nobody is told
 
 	agent       *ice.Agent
 	certificate tls.Certificate
@@ -55,6 +56,7 @@ type audio struct {
 
 	hello *packetio.Buffer // DTLS packets on their way to the handshake
 	in    atomic.Pointer[srtp.Context]
+	sent  atomic.Uint64
 	keys  keysHeard // the reading goroutine's, under its own lock
 
 	tx struct {
@@ -312,7 +314,11 @@ func (a *audio) read(conn *ice.Conn) {
 				for i, s := range payload {
 					samples[i] = decode(s)
 				}
-				a.ear.Frame(samples[:len(payload)], time.Now())
+				now := time.Now()
+				a.ear.Frame(samples[:len(payload)], now)
+				if a.frame != nil {
+					a.frame(samples[:len(payload)], now)
+				}
 			case eventsType:
 				a.keys.event(h.Timestamp, payload)
 				a.ear.Pause()
@@ -357,6 +363,7 @@ func (a *audio) sendLocked(pt uint8, marker bool, ts uint32, payload []byte) {
 	}
 	if b, err := a.tx.out.EncryptRTP(nil, plain, &h); err == nil {
 		_, _ = a.tx.conn.Write(b) // lost as on any network
+		a.sent.Add(1)
 	}
 }
 

@@ -60,6 +60,9 @@ func (c *Call) prepare() (*audio, error) {
 	if err != nil {
 		return nil, err
 	}
+	if frame := c.device.frame; frame != nil {
+		a.frame = func(samples []int16, at time.Time) { frame(c, samples, at) }
+	}
 	c.mu.Lock()
 	fresh := c.audio == nil && c.state != ended
 	if fresh {
@@ -115,6 +118,14 @@ func (c *Call) Heard() hear.Heard {
 		return a.ear.Heard(time.Now())
 	}
 	return hear.Heard{}
+}
+
+// Sent returns how many packets of audio were sent.
+func (c *Call) Sent() uint64 {
+	if a := c.audioNow(); a != nil {
+		return a.sent.Load()
+	}
+	return 0
 }
 
 // Keys returns the keys that were heard as telephone events.

@@ -30,6 +30,10 @@ type Options struct {
 	Token string  // any kind that the server takes
 	Tone  float64 // whole Hz; 0: silence
 	Level float64 // peak of the tone; 0: 8192
+
+	// Frame is told of every frame that is heard, on the goroutine that reads it;
+	// nil: nobody is. Samples are the caller's only until it returns.
+	Frame func(c *Call, samples []int16, at time.Time)
 }
 
 // Device is one connection that has been let in.
@@ -37,6 +41,7 @@ type Device struct {
 	signal     *Signal
 	Identity   string
 	microphone microphone
+	frame      func(c *Call, samples []int16, at time.Time)
 
 	incoming chan *Call
 	done     chan struct{} // the reader is gone
@@ -87,7 +92,7 @@ func Open(ctx context.Context, o Options) (*Device, error) {
 		return nil, fmt.Errorf("connected: %w", err)
 	}
 	d := &Device{
-		signal: signal, Identity: said.Token.Identity, microphone: tone(o.Tone, o.Level),
+		signal: signal, Identity: said.Token.Identity, microphone: tone(o.Tone, o.Level), frame: o.Frame,
 		incoming: make(chan *Call, maxIncoming), done: make(chan struct{}), waiting: map[string][]chan Frame{},
 	}
 	go d.read()
@@ -187,6 +192,13 @@ func (d *Device) Call(params url.Values) (*Call, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// Calls returns the calls that there are.
+func (d *Device) Calls() []*Call {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.calls)
 }
 
 // Errors returns the errors that were about no call.

@@ -46,7 +46,7 @@ func OpenSignal(ctx context.Context, url string) (*Signal, error) {
 // OpenSignalBy connects with a dialer of the caller's.
 func OpenSignalBy(ctx context.Context, url string, dialer *net.Dialer) (*Signal, error) {
 	client := &http.Client{Transport: &http.Transport{
-		DialContext: dialer.DialContext,
+		DialContext:     dialer.DialContext,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the node under test has one of its own
 	}}
 	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, CompressionMode: websocket.CompressionDisabled})
