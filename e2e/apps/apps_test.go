@@ -1,6 +1,7 @@
 package apps
 
 import (
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -77,7 +78,10 @@ func TestApps(t *testing.T) {
 	w.node.Idle(t)
 	for _, a := range []*app{alice, bob, waiting[0], waiting[1]} {
 		for _, e := range a.page.Errors() {
-			t.Errorf("%s: uncaught: %s", a.name, e)
+			// twilio-client does not catch what becomes of a sound that it stops at once.
+			if !a.v1 || !strings.Contains(e, "play() request was interrupted") {
+				t.Errorf("%s: uncaught: %s", a.name, e)
+			}
 		}
 	}
 }
