@@ -175,7 +175,7 @@ func (l *leg) refreshed(res *sip.Response, err error) {
 			wait = 2100*time.Millisecond + time.Duration(rand.IntN(190))*10*time.Millisecond
 		}
 		l.refresh.Set(l.queue, wait, l.refreshSession)
-	case err == nil && res.StatusCode == 422:
+	case err == nil && res.StatusCode == 422 && leastSession(res) > l.refresh.interval:
 		l.refresh.interval = leastSession(res)
 		l.refresh.Set(l.queue, 0, l.refreshSession)
 	case err != nil, res.StatusCode == sip.StatusRequestTimeout, res.StatusCode == sip.StatusCallTransactionDoesNotExists:

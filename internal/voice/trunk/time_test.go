@@ -125,6 +125,30 @@ func TestSessionWeRefresh(t *testing.T) {
 	}
 }
 
+// A carrier that finds no interval long enough is not asked without pause.
+func TestSessionNeverLongEnough(t *testing.T) {
+	inBubble(t, nil, func(t *testing.T, n *node, p *peer) {
+		_, r := n.dial(call.Dial{To: call.Phone("+15550100")})
+		inv := p.request("INVITE")
+		p.reply(inv, 200, "t1", "Allow: INVITE, ACK, BYE, UPDATE\nRequire: timer\nSession-Expires: 200;refresher=uac\n"+sdpType+p.sdp())
+		p.request("ACK")
+		want[call.Up](t, r)
+		began := time.Now()
+		for range 4 {
+			p.until(5*time.Minute, func(r *sip.Request) bool {
+				if r.Method != sip.UPDATE && r.Method != sip.INVITE {
+					return false
+				}
+				p.reply(r, 422, "", "Min-SE: 120\n")
+				return true
+			})
+		}
+		if took := time.Since(began); took < 2*time.Minute {
+			t.Errorf("asked four times within %s", took)
+		}
+	})
+}
+
 // Both sides re-INVITE at once: 491 both ways, and ours comes again later.
 func TestGlare(t *testing.T) {
 	inBubble(t, nil, func(t *testing.T, n *node, p *peer) {
