@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"dialtone/e2e/device"
@@ -57,6 +58,11 @@ func measureIdle(ctx context.Context, o settings, r *report) (err error) {
 	idled, err := s.node.cpu()
 	if err != nil {
 		return err
+	}
+	if o.profile != "" {
+		if _, err := s.node.ask("heap " + filepath.Join(o.profile, "idle.heap")); err != nil {
+			return err
+		}
 	}
 	n := float64(o.devices)
 	r.add("idle_device_kb", fmt.Sprintf("resident per idle device (of %d)", o.devices), "KB", aimIdle, float64(after-before)/1024/n)

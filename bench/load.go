@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"time"
 
 	"dialtone/e2e/device"
@@ -60,6 +61,12 @@ func measureLoad(ctx context.Context, o settings, r *report) (err error) {
 	r.add("call_goroutines", "goroutines per bridged call", "", 0, float64(is.Goroutines-was.Goroutines)/n)
 	r.add("call_setup_cpu_us", "CPU to set a call up (SIP, ICE, DTLS, audio until all are up)", "µs", 0, float64((up-busy).Microseconds())/n)
 
+	if o.profile != "" {
+		if _, err := s.node.ask("heap " + filepath.Join(o.profile, "calls.heap")); err != nil {
+			return err
+		}
+	}
+
 	// Three windows: the median says more than one number.
 	var perSecond, perPacket, lost []float64
 	err = s.profiled(o, "load", func() error {
@@ -70,7 +77,7 @@ func measureLoad(ctx context.Context, o settings, r *report) (err error) {
 			}
 			perSecond = append(perSecond, w.cpu.Seconds()*1e6/n/w.passed.Seconds())
 			perPacket = append(perPacket, w.cpu.Seconds()*1e6/float64(w.relayed))
-			lost = append(lost, 100*float64(w.sent-w.relayed)/float64(w.sent))
+			lost = append(lost, 100*(float64(w.sent)-float64(w.relayed))/float64(w.sent))
 		}
 		return nil
 	})

@@ -30,6 +30,9 @@ const nodeCommand = "be-the-node"
 // runNode serves from a data directory until stdin is closed. Its first line on
 // stdout is its addresses; each further line answers one of stdin.
 func runNode(args []string) error {
+	if os.Getenv("BENCH_HEAP") != "" {
+		runtime.MemProfileRate = 512
+	}
 	flags := flag.NewFlagSet(nodeCommand, flag.ContinueOnError)
 	dir := flags.String("dir", "", "data directory")
 	carrier := flags.String("carrier", "", "SIP address of the carrier")
@@ -95,6 +98,11 @@ func answer(question string, n *app.Node) state {
 		var f *os.File
 		if f, err = os.Create(path); err == nil {
 			err = pprof.StartCPUProfile(f)
+		}
+	case "heap":
+		var f *os.File
+		if f, err = os.Create(path); err == nil {
+			err = errors.Join(pprof.Lookup("heap").WriteTo(f, 0), f.Close())
 		}
 	case "profiled":
 		pprof.StopCPUProfile()

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"text/tabwriter"
 	"time"
 )
@@ -58,11 +59,11 @@ func quantile(sorted []float64, q float64) float64 {
 
 // round keeps three significant digits.
 func round(v float64) float64 {
-	if v == 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+	r, err := strconv.ParseFloat(strconv.FormatFloat(v, 'g', 3, 64), 64)
+	if err != nil || math.IsInf(r, 0) || math.IsNaN(r) {
 		return 0
 	}
-	scale := math.Pow(10, 2-math.Floor(math.Log10(math.Abs(v))))
-	return math.Round(v*scale) / scale
+	return r
 }
 
 func (r *report) table(w io.Writer, from int) {

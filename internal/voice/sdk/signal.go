@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/coder/websocket"
@@ -42,15 +43,27 @@ func (s *Server) Signal() http.Handler {
 			turnAway(why, http.StatusServiceUnavailable)
 			return
 		}
-		defer s.dismiss(from)
 		// The origin was judged above; compression would cost a window of memory per device.
 		conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled})
 		if err != nil {
+			s.dismiss(from)
 			s.metrics.turnedAway.WithLabelValues("upgrade").Inc()
 			return
 		}
 		conn.SetReadLimit(s.limits.FrameBytes)
-		s.serve(webSocket{conn}, from)
+		// A goroutine of its own: the handler's would keep the request, its buffers
+		// and a grown stack for as long as the device stays.
+		s.crew.Go(func() {
+			defer s.dismiss(from)
+			// As net/http does for handlers: one device's frame ends no other's call.
+			defer func() {
+				if p := recover(); p != nil {
+					s.log.Error("panic while serving a device", "panic", p, "stack", string(debug.Stack()))
+					_ = conn.CloseNow()
+				}
+			}()
+			s.serve(webSocket{conn}, from)
+		})
 	})
 }
 
@@ -63,8 +76,8 @@ func (s *Server) serve(c socket, from netip.Addr) {
 	if s.stopped.Load() { // Run ended between admission and here
 		d.out.cut()
 	}
+	defer d.gone()
 	d.read()
-	d.gone()
 }
 
 func newDevice(s *Server, c socket, from netip.Addr) *device {
