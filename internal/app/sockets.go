@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
@@ -70,7 +71,11 @@ func (n *Node) openSockets(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	n.sockets.https = tls.NewListener(https, n.certs.TLSConfig())
+	refused := prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "dialtone_https_connections_refused_total", Help: "Connections closed because their address had too many.",
+	})
+	n.metrics.MustRegister(refused)
+	n.sockets.https = tls.NewListener(newCrowd(https, connectionsPerAddress, refused.Inc), n.certs.TLSConfig())
 	return nil
 }
 

@@ -9,7 +9,7 @@ import (
 
 type callMeInput struct {
 	Body *struct {
-		From string `json:"from,omitempty" maxLength:"20" doc:"number that the caller shows"`
+		From string `json:"from,omitempty" pattern:"^\\+[0-9]{5,15}$" doc:"number that the caller shows, E.164"`
 	}
 }
 

@@ -280,6 +280,12 @@ func TestDemoTellsWhatFailed(t *testing.T) {
 	if a.Status != 503 || !strings.Contains(a.Body, "could not call the line") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
+	for _, from := range []string{`+1555\r\nX: y`, "alice", "+1"} {
+		a := h.ask("POST", "/api/v1/demo/call-me", `{"from":"`+from+`"}`, "Authorization", "Bearer "+h.demo.APIKey)
+		if a.Status != 422 {
+			t.Errorf("from %s: %d %s", from, a.Status, a.Body)
+		}
+	}
 }
 
 func TestStreamEndsWithTheSession(t *testing.T) {
