@@ -85,7 +85,7 @@ func (p phone) request(method, number, body string, headers ...string) []byte {
 	at := p.LocalAddr()
 	fmt.Fprintf(&b, "%s sip:%s@%s SIP/2.0\r\n", method, number, p.RemoteAddr())
 	fmt.Fprintf(&b, "Via: SIP/2.0/UDP %s;branch=z9hG4bK%016x;rport\r\n", at, rand.Uint64())
-	fmt.Fprintf(&b, "From: <sip:+15550123@%s>;tag=%08x\r\n", at, rand.Uint32())
+	fmt.Fprintf(&b, "From: <sip:%s@%s>;tag=%08x\r\n", uncounted, at, rand.Uint32())
 	fmt.Fprintf(&b, "To: <sip:%s@%s>\r\n", number, p.RemoteAddr())
 	fmt.Fprintf(&b, "Call-ID: %016x@%s\r\nCSeq: 1 %s\r\nContact: <sip:x@%s>\r\nMax-Forwards: 70\r\n", rand.Uint64(), at, method, at)
 	for _, h := range headers {

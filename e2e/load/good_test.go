@@ -64,7 +64,7 @@ func (w *world) begin(ctx context.Context, c *carrier.Carrier, ports *audioPorts
 	before := len(c.Calls())
 	done := make(chan called, 1)
 	go func() {
-		r, err := c.CallIn(talking, carrier.CallOptions{To: w.cast.Line, From: "+15550123", Tone: carrierTone})
+		r, err := c.CallIn(talking, carrier.CallOptions{To: w.cast.Line, From: uncounted, Tone: carrierTone})
 		done <- called{r, err}
 	}()
 	at, err := w.rang(ctx)

@@ -20,6 +20,8 @@ import (
 const (
 	deviceTone  = 440.0
 	carrierTone = 700.0
+	counted     = "+15550123" // who calls in where calls are counted
+	uncounted   = "+15550124" // and elsewhere
 )
 
 // world is a node with devices, and a carrier of the test's own that calls in.
@@ -142,7 +144,7 @@ func (w *world) callIn(ctx context.Context, o carrier.CallOptions) <-chan called
 	if o.To == "" {
 		o.To = w.cast.Line
 	}
-	o.From, o.Tone = "+15550123", carrierTone
+	o.From, o.Tone = counted, carrierTone
 	done := make(chan called, 1)
 	go func() {
 		r, err := w.carrier.CallIn(ctx, o)
