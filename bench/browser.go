@@ -122,8 +122,8 @@ func serve(library string) (*http.Server, string, error) {
 
 // times are the page's, in milliseconds since 1970; 0: not yet.
 type times struct {
-	Incoming, Answered, Dialled, Accepted, Packet, Heard, Over float64
-	Error                                                      string
+	Incoming, Answered, Dialled, Sent, Accepted, ICE, Connected, Packet, Heard, Over float64
+	Error                                                                            string
 }
 
 func at(ms float64) time.Time { return time.UnixMicro(int64(ms * 1000)) }
@@ -157,7 +157,7 @@ func heard(p *browser.Page) (t times, err error) {
 }
 
 func (s *stage) browserCallsIn(ctx context.Context, o settings, r *report, p *browser.Page) error {
-	var incoming, packet, here, there []time.Duration
+	var incoming, sent, ice, connected, packet, here, there []time.Duration
 	for range o.samples {
 		within, cancel := context.WithTimeout(ctx, patience)
 		p.Eval("bench.fresh()", nil)
@@ -178,10 +178,15 @@ func (s *stage) browserCallsIn(ctx context.Context, o settings, r *report, p *br
 		}
 		answered := at(t.Answered)
 		incoming = append(incoming, at(t.Incoming).Sub(began))
-		packet, here = append(packet, at(t.Packet).Sub(answered)), append(here, at(t.Heard).Sub(answered))
+		sent, ice = append(sent, at(t.Sent).Sub(answered)), append(ice, at(t.ICE).Sub(answered))
+		connected, packet = append(connected, at(t.Connected).Sub(answered)), append(packet, at(t.Packet).Sub(answered))
+		here = append(here, at(t.Heard).Sub(answered))
 		there = append(there, result.Call.Heard.FirstSound.Sub(answered))
 	}
 	r.times("browser_incoming_ms", "call in: carrier's INVITE → SDK's incoming", aimIncoming, incoming)
+	r.times("browser_in_answer_sent_ms", "  accept() → SDK's answer is sent (microphone included)", 0, sent)
+	r.times("browser_in_ice_ms", "  accept() → ICE is up", 0, ice)
+	r.times("browser_in_connected_ms", "  accept() → DTLS is up", 0, connected)
 	r.times("browser_in_packet_ms", "  accept() → first packet at the page", 0, packet)
 	r.times("browser_in_page_hears_ms", "  accept() → page hears the carrier (jitter buffer included)", aimHeard, here)
 	r.times("browser_in_carrier_hears_ms", "  accept() → carrier hears the page (microphone included)", aimHeard, there)
