@@ -106,6 +106,10 @@ func (s *stage) callsIn(ctx context.Context, o settings, r *report) error {
 		return err
 	}
 	defer d.Close()
+	busy, err := s.node.cpu()
+	if err != nil {
+		return err
+	}
 	var incoming, ice, dtls, here, there []time.Duration
 	for range o.samples {
 		within, cancel := context.WithTimeout(ctx, patience)
@@ -140,6 +144,11 @@ func (s *stage) callsIn(ctx context.Context, o settings, r *report) error {
 	r.times("in_dtls_ms", "  device's answer → DTLS is up", 0, dtls)
 	r.times("in_device_hears_ms", "  device's answer → device hears the carrier", aimHeard, here)
 	r.times("in_carrier_hears_ms", "  device's answer → carrier hears the device", aimHeard, there)
+	used, err := s.node.cpu()
+	if err != nil {
+		return err
+	}
+	r.add("call_in_cpu_us", "CPU of a whole call in, with 0.1 s of audio (mean)", "µs", 0, float64((used-busy).Microseconds())/float64(o.samples))
 	return nil
 }
 

@@ -24,6 +24,7 @@ func (w *wire) OnRTP(f func(h *rtp.Header, p []byte)) { w.hear = f }
 func speaks(c call.Codec, pt uint8) *wire {
 	return &wire{format: media.Format{Codec: c, PayloadType: pt, ClockRate: 8000}}
 }
+
 func (r *report) nanoseconds(name, about string, f func(b *testing.B)) {
 	var samples []float64
 	for range 5 {

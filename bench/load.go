@@ -38,15 +38,7 @@ func measureLoad(ctx context.Context, o settings, r *report) (err error) {
 	if err != nil {
 		return err
 	}
-	busy, err := s.node.cpu()
-	if err != nil {
-		return err
-	}
 	calls, err := s.hold(ctx, devices)
-	if err != nil {
-		return err
-	}
-	up, err := s.node.cpu()
 	if err != nil {
 		return err
 	}
@@ -59,7 +51,6 @@ func measureLoad(ctx context.Context, o settings, r *report) (err error) {
 	r.add("call_kb", fmt.Sprintf("resident per bridged call (of %d)", o.calls), "KB", 0, float64(after-before)/1024/n)
 	r.add("call_heap_kb", "  of that Go's heap and stacks", "KB", 0, float64(int64(is.Heap)-int64(was.Heap))/1024/n)
 	r.add("call_goroutines", "goroutines per bridged call", "", 0, float64(is.Goroutines-was.Goroutines)/n)
-	r.add("call_setup_cpu_us", "CPU to set a call up (SIP, ICE, DTLS, audio until all are up)", "µs", 0, float64((up-busy).Microseconds())/n)
 
 	if o.profile != "" {
 		if _, err := s.node.ask("heap " + filepath.Join(o.profile, "calls.heap")); err != nil {

@@ -30,9 +30,6 @@ const nodeCommand = "be-the-node"
 // runNode serves from a data directory until stdin is closed. Its first line on
 // stdout is its addresses; each further line answers one of stdin.
 func runNode(args []string) error {
-	if os.Getenv("BENCH_HEAP") != "" {
-		runtime.MemProfileRate = 512
-	}
 	flags := flag.NewFlagSet(nodeCommand, flag.ContinueOnError)
 	dir := flags.String("dir", "", "data directory")
 	carrier := flags.String("carrier", "", "SIP address of the carrier")

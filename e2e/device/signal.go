@@ -49,11 +49,10 @@ func OpenSignalBy(ctx context.Context, url string, dialer *net.Dialer) (*Signal,
 		DialContext:     dialer.DialContext,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the node under test has one of its own
 	}}
-	conn, response, err := websocket.Dial(ctx, url, &websocket.DialOptions{HTTPClient: client, CompressionMode: websocket.CompressionDisabled})
+	conn, _, err := websocket.Dial(ctx, url, &websocket.DialOptions{ //nolint:bodyclose // Dial closes it
+		HTTPClient: client, CompressionMode: websocket.CompressionDisabled,
+	})
 	if err != nil {
-		if response != nil {
-			return nil, fmt.Errorf("connect: status %d: %w", response.StatusCode, err)
-		}
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	conn.SetReadLimit(maxFrame)

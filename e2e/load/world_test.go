@@ -3,8 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
 	"sync"
 	"testing"
@@ -69,7 +67,7 @@ func (w *world) newCarrier(listen func() (net.PacketConn, error)) (c *carrier.Ca
 		return nil, nil, err
 	}
 	c, err = carrier.New(carrier.Options{
-		Conn: conn, Node: w.node.Addr().SIP, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), ListenRTP: listen,
+		Conn: conn, Node: w.node.Addr().SIP, ListenRTP: listen,
 	})
 	if err != nil {
 		return nil, nil, err
