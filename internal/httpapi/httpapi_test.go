@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -26,10 +27,44 @@ import (
 	"dialtone/internal/health"
 	"dialtone/internal/httpapi"
 	"dialtone/internal/store/recordings"
+	"dialtone/internal/store/secret"
 	"dialtone/internal/store/sqlite"
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
 )
+
+// seed makes the demo's people once for all tests: hashing passwords takes its
+// time on purpose.
+func seed(t *testing.T) (talk.Demo, string) {
+	t.Helper()
+	d, err := seedOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d, seedDir
+}
+
+var (
+	seedDir  string
+	seedOnce = sync.OnceValues(func() (talk.Demo, error) {
+		store, err := sqlite.Open(context.Background(), seedDir)
+		if err != nil {
+			return talk.Demo{}, err
+		}
+		d, err := talk.SeedDemo(context.Background(), store, talk.Demo{})
+		return d, errors.Join(err, store.Close())
+	})
+)
+
+func TestMain(m *testing.M) {
+	var err error
+	if seedDir, err = os.MkdirTemp("", "httpapi"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(seedDir) // only a temporary directory is left behind if it fails
+	os.Exit(code)
+}
 
 // house is a front door over a real store and desk, without calls.
 type house struct {
@@ -59,15 +94,16 @@ func (oneKey) DeviceToken(_ context.Context, u people.User) (httpapi.DeviceToken
 
 func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), t.TempDir())
+	d, seeded := seed(t)
+	place := t.TempDir()
+	if err := errors.Join(os.CopyFS(place, os.DirFS(seeded)), os.Chmod(filepath.Join(place, secret.KeyFile), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	store, err := sqlite.Open(t.Context(), place)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { store.Close() })
-	d, err := talk.SeedDemo(t.Context(), store, talk.Demo{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	dir, err := recordings.Open(filepath.Join(t.TempDir(), "r"))
 	if err != nil {
 		t.Fatal(err)
