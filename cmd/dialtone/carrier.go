@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -20,6 +23,11 @@ type carrierCommand struct {
 type carrierServe struct {
 	Listen string `placeholder:"ADDR" default:"127.0.0.1:5070" help:"SIP address to listen on (UDP; default: ${default})."`
 	Node   string `placeholder:"ADDR" default:"127.0.0.1:5060" help:"SIP address of the node (default: ${default})."`
+}
+
+// Validate is asked by the parser.
+func (c *carrierServe) Validate() error {
+	return errors.Join(hasPort("--listen", c.Listen), hasPort("--node", c.Node))
 }
 
 func (c *carrierServe) Run(ctx context.Context, s streams) error {
@@ -46,9 +54,34 @@ type carrierCall struct {
 	From    string        `placeholder:"NUMBER" default:"+15550100" help:"The caller's number; empty: anonymous (default: ${default})."`
 	Play    string        `placeholder:"FILE" type:"existingfile" help:"WAV file to say; without it, sentences."`
 	Record  string        `placeholder:"FILE" help:"WAV file to write what was heard to."`
-	DTMF    string        `name:"dtmf" placeholder:"DIGITS" help:"Keys to press one second after the answer."`
+	DTMF    string        `name:"dtmf" placeholder:"DIGITS" help:"Keys to press one second after the answer: 0 to 9, *, #, A to D."`
 	Ringing time.Duration `default:"3m" help:"Give up when nobody answers for so long (default: ${default})."`
 	For     time.Duration `default:"10s" help:"Hang up so long after the answer; 0: when the node does (default: ${default})."`
+}
+
+// Validate is asked by the parser. What could not be written after the call is
+// said before it.
+func (c *carrierCall) Validate() error {
+	if strings.Trim(strings.ToUpper(c.DTMF), "0123456789*#ABCD") != "" {
+		return fmt.Errorf("--dtmf: %q is not made of the keys 0 to 9, *, # and A to D alone", c.DTMF)
+	}
+	if c.For < 0 || c.Ringing < 0 {
+		return errors.New("--for and --ringing cannot be less than nothing")
+	}
+	if c.Record != "" {
+		if dir, err := os.Stat(filepath.Dir(c.Record)); err != nil || !dir.IsDir() {
+			return fmt.Errorf("--record: %s is no directory", filepath.Dir(c.Record))
+		}
+	}
+	return hasPort("--node", c.Node)
+}
+
+// hasPort says what is wrong with an address that is given as HOST:PORT.
+func hasPort(flag, address string) error {
+	if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+		return fmt.Errorf("%s: must be ADDRESS:PORT, as 127.0.0.1:5060, but is %q", flag, address)
+	}
+	return nil
 }
 
 func (c *carrierCall) Run(ctx context.Context, s streams) error {

@@ -40,7 +40,9 @@ func (c *userAdd) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, office.Close()) }()
 	u := people.User{Name: c.Name, Email: c.Email, Role: people.Role(c.Role), Identity: c.Identity}
-	if err := office.AddUser(ctx, u, password); err != nil {
+	if err := office.AddUser(ctx, u, password); fault.KindOf(err) == fault.Conflict {
+		return fmt.Errorf("%s was not added: somebody has this name, identity or e-mail address already (see dialtone user list)", c.Name)
+	} else if err != nil {
 		return err
 	}
 	fmt.Fprintf(s.out, "%s can sign in.\n", c.Name)
