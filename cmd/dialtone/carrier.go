@@ -103,8 +103,8 @@ func tellCall(w io.Writer, r carrier.Result) error {
 	fmt.Fprintf(&t, "answered after %s (%d %s), %s\n", r.AnswerTime.Round(time.Millisecond), r.Status, r.Reason, r.Call.Codec)
 	fmt.Fprintf(&t, "talked %s, ended by the %s\n", r.Talked.Round(100*time.Millisecond), r.EndedBy)
 	h := r.Call.Heard
-	fmt.Fprintf(&t, "heard level %.0f, %.0f Hz, longest gap %s; %d packets in, %d lost, %d out\n",
-		h.Level, h.Frequency, h.LongestGap.Round(time.Millisecond), r.Call.PacketsIn, r.Call.Lost, r.Call.PacketsOut)
+	fmt.Fprintf(&t, "heard at most level %.0f, in the last second %.0f at %.0f Hz; longest gap %s; %d packets in, %d lost, %d out\n",
+		h.Loudest, h.Level, h.Frequency, h.LongestGap.Round(time.Millisecond), r.Call.PacketsIn, r.Call.Lost, r.Call.PacketsOut)
 	if r.Call.Digits != "" {
 		fmt.Fprintf(&t, "heard keys %s\n", r.Call.Digits)
 	}
