@@ -270,7 +270,7 @@ func (n *Node) Run(ctx context.Context) error {
 // stop refuses what is new, lets live calls finish, and closes the front door.
 func (n *Node) stop(ctx context.Context, servers []*http.Server) error {
 	n.stopping.Store(true)
-	n.log.Info("stopping", "live_calls", n.board.Live(), "limit", n.o.Config.Calls.Drain)
+	n.log.Info("stopping; a second signal does not wait for live calls", "live_calls", n.board.Live(), "limit", n.o.Config.Calls.Drain)
 	n.devices.Drain()
 	n.trunks.Drain()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), n.o.Config.Calls.Drain)

@@ -95,7 +95,8 @@ func (n *Node) announce() {
 	for _, u := range n.demo.Users {
 		fmt.Fprintf(out, "    %-8s %s\n", u.Name, u.Password)
 	}
-	fmt.Fprintf(out, "\n  numbers to dial: +15550100 echoes, …105 talks, …101 is busy, …102 does not answer\n"+
+	fmt.Fprintf(out, "\n  numbers to dial: +15550100 echoes, …105 talks, …101 is busy, …102 does not answer,\n"+
+		"  …103 is refused by the carrier, …104 stays silent, …106 sends keys\n"+
 		"  logins for programs are in %s\n", n.path(DemoFile))
 }
 

@@ -31,7 +31,7 @@ func (s *Server) console() http.Handler {
 			files.ServeHTTP(w, r)
 			return
 		}
-		if strings.HasPrefix(name, "assets/") || strings.HasPrefix(name, "sounds/") {
+		if !isScreen(name) {
 			http.NotFound(w, r)
 			return
 		}
@@ -45,4 +45,21 @@ func (s *Server) console() http.Handler {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = w.Write(page)
 	})
+}
+
+// isScreen reports whether a path may be an address of the console: it is not a
+// file's, and nothing that is served elsewhere or by another version.
+func isScreen(name string) bool {
+	if name == "" {
+		return true
+	}
+	if strings.Contains(path.Base(name), ".") {
+		return false
+	}
+	first, _, _ := strings.Cut(name, "/")
+	switch first {
+	case "assets", "sounds", "flags", "icons", "metrics", "2010-04-01", "v4":
+		return false
+	}
+	return true
 }

@@ -134,6 +134,10 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 	case areaEvents:
 		s.o.EventGateway.ServeHTTP(w, r)
 	case areaSignal:
+		if r.ProtoMajor > 1 { // the headers of a refusal by HTTP/1.1's rules are illegal in HTTP/2
+			writeProblem(w, problem(http.StatusUpgradeRequired, "This is for devices: connect with a WebSocket over HTTP/1.1."))
+			return
+		}
 		s.o.Signal.ServeHTTP(w, r)
 	default:
 		s.mux.ServeHTTP(w, r)

@@ -51,6 +51,8 @@ func redact(groups []string, a slog.Attr) slog.Attr {
 	switch a.Value.Kind() {
 	case slog.KindString:
 		a.Value = slog.StringValue(Scrub(a.Value.String()))
+	case slog.KindDuration: // in words: JSON would have nanoseconds
+		a.Value = slog.StringValue(a.Value.Duration().String())
 	case slog.KindAny:
 		a.Value = scrubAny(a.Key, a.Value)
 	}

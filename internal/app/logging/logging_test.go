@@ -171,3 +171,17 @@ func BenchmarkScrubPlain(b *testing.B) {
 		Scrub("the call ended after 12s")
 	}
 }
+
+func TestDurationsAreReadable(t *testing.T) {
+	for _, format := range []string{"json", "text"} {
+		var out bytes.Buffer
+		log, err := New(&out, "info", format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		log.Info("call ended", "talked", 90*time.Second)
+		if !strings.Contains(out.String(), "1m30s") {
+			t.Errorf("%s: %s", format, &out)
+		}
+	}
+}
