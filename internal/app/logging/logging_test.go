@@ -85,7 +85,6 @@ func TestWhatIsNotSecretStays(t *testing.T) {
 		slog.String("to", "client:alice"),
 		slog.String("keys", "1+1=2"),
 		slog.Int("status", 486),
-		slog.Duration("after", 1500*time.Millisecond),
 		slog.Bool("early", true),
 		slog.Any("remote", netip.MustParseAddrPort("[2001:db8::1]:5060")),
 		slog.Any("legs", []int{1, 2}),
