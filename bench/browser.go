@@ -157,7 +157,7 @@ func heard(p *browser.Page) (t times, err error) {
 }
 
 func (s *stage) browserCallsIn(ctx context.Context, o settings, r *report, p *browser.Page) error {
-	var incoming, sent, ice, connected, packet, here, there []time.Duration
+	var incoming, sent, ice, connected, packet, here, there, hereSent, thereSent []time.Duration
 	for range o.samples {
 		within, cancel := context.WithTimeout(ctx, patience)
 		p.Eval("bench.fresh()", nil)
@@ -182,6 +182,8 @@ func (s *stage) browserCallsIn(ctx context.Context, o settings, r *report, p *br
 		connected, packet = append(connected, at(t.Connected).Sub(answered)), append(packet, at(t.Packet).Sub(answered))
 		here = append(here, at(t.Heard).Sub(answered))
 		there = append(there, result.Call.Heard.FirstSound.Sub(answered))
+		hereSent = append(hereSent, at(t.Heard).Sub(at(t.Sent)))
+		thereSent = append(thereSent, result.Call.Heard.FirstSound.Sub(at(t.Sent)))
 	}
 	r.times("browser_incoming_ms", "call in: carrier's INVITE → SDK's incoming", aimIncoming, incoming)
 	r.times("browser_in_answer_sent_ms", "  accept() → SDK's answer is sent (microphone included)", 0, sent)
@@ -190,6 +192,8 @@ func (s *stage) browserCallsIn(ctx context.Context, o settings, r *report, p *br
 	r.times("browser_in_packet_ms", "  accept() → first packet at the page", 0, packet)
 	r.times("browser_in_page_hears_ms", "  accept() → page hears the carrier (jitter buffer included)", aimHeard, here)
 	r.times("browser_in_carrier_hears_ms", "  accept() → carrier hears the page (microphone included)", aimHeard, there)
+	r.times("browser_in_sent_page_hears_ms", "  SDK's answer is sent → page hears the carrier", aimHeard, hereSent)
+	r.times("browser_in_sent_carrier_hears_ms", "  SDK's answer is sent → carrier hears the page", aimHeard, thereSent)
 	return nil
 }
 

@@ -138,7 +138,8 @@ func stacks() map[string]int {
 	var b bytes.Buffer
 	_ = pprof.Lookup("goroutine").WriteTo(&b, 1)
 	all := map[string]int{}
-	for block := range strings.SplitSeq(b.String(), "\n\n") {
+	_, blocks, _ := strings.Cut(b.String(), "\n") // the first line is their number
+	for block := range strings.SplitSeq(blocks, "\n\n") {
 		head, rest, ok := strings.Cut(block, "\n")
 		var n int
 		if _, err := fmt.Sscanf(head, "%d @", &n); err != nil || !ok {
