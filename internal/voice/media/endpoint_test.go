@@ -196,7 +196,7 @@ func TestPlay(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		e.Stop()
 		e.Play(Tone(440, 100*time.Millisecond), true, not)
-		time.Sleep(5 * time.Second)
+		time.Sleep(5*time.Second + 10*time.Millisecond) // between two packets
 		before := len(w.heard())
 		e.Stop()
 		time.Sleep(time.Second)
