@@ -298,7 +298,7 @@ func TestGuessingIsSlowedDown(t *testing.T) {
 func TestReadiness(t *testing.T) {
 	h := newHouse(t, nil)
 	h.health.Raise(health.Warning{Code: "trunk-unreachable", Subject: "one", Severity: health.Degraded})
-	if a := h.ask("GET", "/readyz", ""); a.Status != 200 || !strings.Contains(a.Body, "trunk-unreachable (one)") {
+	if a := h.ask("GET", "/readyz", ""); a.Status != 200 || !strings.Contains(a.Body, "trunk-unreachable\n") || strings.Contains(a.Body, "one") {
 		t.Errorf("degraded: %d %s", a.Status, a.Body)
 	}
 	h.health.Raise(health.Warning{Code: "certificate-expiring", Severity: health.Critical})

@@ -173,11 +173,8 @@ func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	}
 	var text strings.Builder
 	for _, warning := range s.o.Health.Warnings() {
-		text.WriteString(string(warning.Severity) + ": " + warning.Code)
-		if warning.Subject != "" {
-			text.WriteString(" (" + warning.Subject + ")")
-		}
-		text.WriteString("\n")
+		// Anybody may ask: which carrier or host it is about is for the console.
+		text.WriteString(string(warning.Severity) + ": " + warning.Code + "\n")
 	}
 	if !s.o.Health.Ready() {
 		w.WriteHeader(http.StatusServiceUnavailable)
