@@ -20,8 +20,24 @@ type Registration struct {
 	Outcome  RegistrationOutcome
 	Reason   string // closed vocabulary of voice/token for refusals; "" otherwise
 	Code     int    // SDK error code sent, 0 when none
+	App      string // AP… that the token may call by; "" when it has none
 	Device   Device
 	Token    TokenFeatures
+}
+
+// WayChanged is a device that was refused by one way in and let in by another
+// soon after, without a person doing anything.
+type WayChanged struct {
+	At       time.Time
+	Account  string
+	Identity string
+	Failed   string // kind of the token that was refused, or that could not be had
+	Reason   string // why; closed vocabulary of voice/token, or "not_issued"
+	Code     int    // SDK error code sent, 0 when none
+	Saved    string // kind of the token that let it in
+	After    time.Duration
+	Device   Device
+	Token    TokenFeatures // of the one that failed
 }
 
 // RegistrationOutcome says what came of it.
@@ -44,6 +60,7 @@ type Device struct {
 	Protocol   string // "1.6", "1.5"
 	Browser    string // user agent, at most 300 bytes
 	Remote     string // address without port
+	Origin     string // scheme and host of the page it runs in, "" when it is no page
 }
 
 // TokenFeatures describe a token without revealing it (the outage was a cohort
@@ -115,6 +132,7 @@ type QualitySample struct {
 }
 
 func (Registration) event()  {}
+func (WayChanged) event()    {}
 func (CallEnded) event()     {}
 func (TrunkAnswer) event()   {}
 func (DeviceReport) event()  {}

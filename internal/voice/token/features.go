@@ -54,7 +54,11 @@ func describe(f *event.TokenFeatures, h joseHeader, b *body) {
 	}
 	f.Algorithm = algorithmLabel(h.alg)
 	f.IdentityMod3 = len(b.identity) % 3
-	f.IdentityNonASCII = strings.IndexFunc(b.identity, func(c rune) bool { return c > 127 }) >= 0
+	f.IdentityNonASCII = !ascii(b.identity)
+}
+
+func ascii(s string) bool {
+	return strings.IndexFunc(s, func(c rune) bool { return c > 127 }) < 0
 }
 
 // algorithmLabel bounds what a stranger's header can put into a metric.

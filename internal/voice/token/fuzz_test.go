@@ -116,7 +116,7 @@ func FuzzJWK(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		key, err := token.ParseJWK(data)
 		if err != nil {
-			if r := refused(t, err); r.Part != token.Key {
+			if r := refused(t, err); r.Part != token.KeyPart {
 				t.Fatalf("part %q", r.Part)
 			}
 			return

@@ -1,19 +1,24 @@
 package token
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // contentType marks an access token; capability tokens have no "cty".
 const contentType = "twilio-fpa;v=1"
 
-// joseHeader is what of a header has a meaning here. The key is never taken
-// from it: "jwk", "jku", "x5u" and "kid" are not looked at.
+// joseHeader is what of a header has a meaning here. The key is never taken from
+// it: "jwk", "jku" and "x5u" are not looked at, and "kid" only picks one of the
+// keys of an issuer that the account named.
 type joseHeader struct {
 	alg, typ, cty  string
+	kid            string
 	hasCTY, hasTyp bool
 	crit, b64      bool // present, whatever their value
 }
 
-func headerNames() []string { return []string{"alg", "typ", "cty", "crit", "b64"} }
+func headerNames() []string { return []string{"alg", "typ", "cty", "kid", "crit", "b64"} }
 
 // readHeader reads a header with o. A lenient o keeps what it could read.
 func readHeader(o *object, data []byte) (joseHeader, Reason) {
@@ -22,7 +27,9 @@ func readHeader(o *object, data []byte) (joseHeader, Reason) {
 	r := o.all(headerNames(), func(name string) Reason {
 		switch name {
 		case "alg":
-			return o.text(&h.alg, HS256, HS384, HS512)
+			return o.text(&h.alg, HS256, HS384, HS512, ES256, EdDSA, RS256, PS256)
+		case "kid":
+			return o.text(&h.kid)
 		case "typ":
 			h.hasTyp = true
 			return o.text(&h.typ, "JWT")
@@ -75,7 +82,7 @@ func (h joseHeader) device() Reason {
 		return ReasonWrongType
 	case h.kind() == "":
 		return ReasonContentType
-	case h.alg != HS256 && h.alg != HS384 && h.alg != HS512:
+	case hmacHash(h.alg) == nil && !slices.Contains(PublicAlgorithms(), h.alg):
 		return ReasonAlgorithmUnknown
 	case h.kind() == Capability && h.alg != HS256:
 		return ReasonAlgorithmMismatch

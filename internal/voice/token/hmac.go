@@ -12,6 +12,10 @@ const (
 	HS256 = "HS256"
 	HS384 = "HS384"
 	HS512 = "HS512"
+	ES256 = "ES256"
+	EdDSA = "EdDSA" // RFC 8037
+	RS256 = "RS256"
+	PS256 = "PS256"
 )
 
 // hmacHash returns the hash of an HMAC algorithm, nil when it is none.

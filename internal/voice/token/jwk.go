@@ -38,7 +38,7 @@ const (
 func ParseJWK(data []byte) (*JWK, error) {
 	k, r := readJWK(data)
 	if r != "" {
-		return nil, &Refusal{Reason: r, Part: Key}
+		return nil, &Refusal{Reason: r, Part: KeyPart}
 	}
 	return k, nil
 }

@@ -229,7 +229,7 @@ func TestKeyRefusals(t *testing.T) {
 			t.Errorf("%s: accepted", c.name)
 			continue
 		}
-		if r := refused(t, err); r.Reason != c.reason || r.Part != token.Key {
+		if r := refused(t, err); r.Reason != c.reason || r.Part != token.KeyPart {
 			t.Errorf("%s: refused for %q in %q, want %q", c.name, r.Reason, r.Part, c.reason)
 		}
 	}

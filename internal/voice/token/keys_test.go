@@ -1,7 +1,6 @@
 package token_test
 
 import (
-	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -51,24 +50,45 @@ func newRing() *ring {
 	}
 }
 
-func (r *ring) APIKey(_ context.Context, id string) (string, []byte, bool) {
+func (r *ring) APIKey(id string) (*token.Key, token.Reason) {
 	k, ok := r.keys[id]
-	return k.account, k.secret, ok
+	switch {
+	case r.off[id]:
+		return nil, token.ReasonKeyDisabled
+	case !ok || len(k.secret) == 0:
+		return nil, token.ReasonUnknownKey
+	}
+	return must(token.NewSecretKey(id, k.account, k.algorithm, k.secret)), ""
 }
 
-func (r *ring) AuthToken(_ context.Context, id string) ([]byte, bool) {
+func (r *ring) AuthTokens(id string) ([]*token.Key, token.Reason) {
 	t, ok := r.tokens[id]
-	return t, ok
+	switch {
+	case r.off[id]:
+		return nil, token.ReasonKeyDisabled
+	case !ok || len(t) == 0:
+		return nil, token.ReasonUnknownAccount
+	}
+	return []*token.Key{must(token.NewSecretKey(id, id, token.HS256, t))}, ""
 }
 
-func (r *ring) Revoked(_ context.Context, c token.Claims) bool {
-	return r.revoked != nil && r.revoked(c)
+func (r *ring) IssuerKey(string, string) (*token.Key, string, token.Reason) {
+	return nil, "", token.ReasonUnknownIssuer
 }
-func (r *ring) Algorithm(_ context.Context, id string) string { return r.keys[id].algorithm }
-func (r *ring) Disabled(_ context.Context, id string) bool    { return r.off[id] }
+
+func (r *ring) Closed(string, token.Kind, time.Time) bool { return false }
+
+func (r *ring) Revoked(c *token.Claims) bool { return r.revoked != nil && r.revoked(*c) }
+
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
 
 func verifier(r *ring) *token.Verifier {
-	return token.NewVerifier(r, func() time.Time { return clock })
+	return token.NewVerifier(r, nil, func() time.Time { return clock })
 }
 
 func encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }

@@ -54,7 +54,7 @@ func TestVendorTokensVerify(t *testing.T) {
 		t.Fatalf("only %d tokens", len(vendor.Tokens))
 	}
 	now := time.Unix(vendor.Now, 0)
-	v := token.NewVerifier(ring, func() time.Time { return now })
+	v := token.NewVerifier(ring, nil, func() time.Time { return now })
 	for _, w := range vendor.Tokens {
 		c, err := v.Verify(context.Background(), w.Text)
 		if err != nil {

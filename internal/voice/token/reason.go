@@ -68,7 +68,18 @@ const (
 	ReasonUnknownAccount  Reason = "unknown_account"  // no such account, or it has no auth token
 	ReasonAccountMismatch Reason = "account_mismatch" // the API key belongs to another account than "sub"
 	ReasonKeyDisabled     Reason = "key_disabled"     // the key exists but may not be used
+	ReasonKeyRetired      Reason = "key_retired"      // the key was replaced, and the time of its overlap is over
+	ReasonUnknownIssuer   Reason = "unknown_issuer"   // no account trusts this "iss"
+	ReasonKeyIDMissing    Reason = "key_id_missing"   // an issuer's token without "kid"
 	ReasonRevoked         Reason = "revoked"          // the key, the token id or the identity was revoked
+	ReasonWayClosed       Reason = "way_closed"       // the account no longer lets devices in by this kind of token
+)
+
+// What is wrong with a ticket.
+const (
+	ReasonTicketUnknown Reason = "ticket_unknown" // none of ours, or long over
+	ReasonTicketUsed    Reason = "ticket_used"    // it let a device in already
+	ReasonTicketExpired Reason = "ticket_expired" // nobody used it in time
 )
 
 // What is wrong with a JSON Web Key; only from ParseJWK and VerifyJWS.
@@ -90,7 +101,8 @@ func Reasons() []Reason {
 		ReasonIssuer, ReasonSubject, ReasonAudience, ReasonExpiryMissing, ReasonDateRange, ReasonExpired, ReasonNotYetValid, ReasonIssuedInFuture,
 		ReasonIdentityMissing, ReasonIdentityLength, ReasonIdentityCharacters, ReasonIdentityConflict,
 		ReasonScopeSyntax, ReasonScopeDuplicate, ReasonVoiceNotGranted,
-		ReasonUnknownKey, ReasonUnknownAccount, ReasonAccountMismatch, ReasonKeyDisabled, ReasonRevoked,
+		ReasonUnknownKey, ReasonUnknownAccount, ReasonAccountMismatch, ReasonKeyDisabled, ReasonKeyRetired, ReasonUnknownIssuer,
+		ReasonKeyIDMissing, ReasonRevoked, ReasonWayClosed, ReasonTicketUnknown, ReasonTicketUsed, ReasonTicketExpired,
 		ReasonKeyMalformed, ReasonKeyUnsupported, ReasonKeyWeak, ReasonKeyUse, ReasonKeyCount,
 	}
 }
@@ -109,9 +121,10 @@ const (
 // is Malformed: a fresh one from the same clock does not help.
 func (r Reason) Class() Class {
 	switch r {
-	case ReasonExpired:
+	case ReasonExpired, ReasonTicketUsed, ReasonTicketExpired:
 		return Expired
-	case ReasonUnknownKey, ReasonUnknownAccount, ReasonAccountMismatch, ReasonKeyDisabled, ReasonRevoked, ReasonVoiceNotGranted:
+	case ReasonUnknownKey, ReasonUnknownAccount, ReasonAccountMismatch, ReasonKeyDisabled, ReasonKeyRetired, ReasonUnknownIssuer,
+		ReasonRevoked, ReasonWayClosed, ReasonVoiceNotGranted:
 		return Unauthorized
 	default:
 		return Malformed

@@ -27,6 +27,7 @@ import (
 const (
 	MaxSize     = 8 << 10          // bytes of the text
 	MaxIdentity = 121              // characters (code points) of an identity
+	TicketSize  = 64               // hexadecimal digits of a ticket, in small letters
 	Leeway      = 30 * time.Second // that "nbf" and "iat" may be ahead of our clock; "exp" has none
 )
 
@@ -44,11 +45,13 @@ const (
 type Claims struct {
 	Kind     Kind
 	Account  string // AC + 32 hex
-	KeyID    string // SK + 32 hex for access tokens; the account for capability tokens
-	ID       string // jti; "" for capability tokens and when absent. Never use the token's text as an identity
+	KeyID    string // of the key: SK… or an issuer's kid for access tokens, AT… for capability tokens; "" for tickets
+	Issuer   string // the "iss" of an account's own issuer; "" for all other tokens
+	ID       string // jti, or a ticket's id; "" for capability tokens and when absent. Never use the token's text as an identity
 	Identity string // the device's name; "" for a capability token without an incoming or outgoing clientName
 
 	Issued, NotBefore, Expires time.Time // zero when absent, except Expires
+	Redeemed                   time.Time // of a ticket; zero: not yet
 
 	Incoming       bool       // may be called
 	Outgoing       bool       // may call
@@ -68,7 +71,7 @@ const (
 	Header    Part = "header"
 	Payload   Part = "payload"
 	Signature Part = "signature"
-	Key       Part = "key"
+	KeyPart   Part = "key"
 )
 
 // Refusal is the error of a refused token.
@@ -89,23 +92,31 @@ func (r *Refusal) Error() string {
 }
 
 // Keys is where a Verifier finds what tokens are checked with. It is called for
-// every token and must answer from memory. A Keys that is also a KeyPolicy is
-// asked for that, too.
+// every token and must answer from memory, without waiting.
 type Keys interface {
-	// APIKey returns the account and the secret of an API key (SK…).
-	APIKey(ctx context.Context, id string) (account string, secret []byte, ok bool)
-	// AuthToken returns the secret of an account (AC…) that signs capability tokens.
-	AuthToken(ctx context.Context, account string) (secret []byte, ok bool)
-	// Revoked reports whether the key, token id or identity was revoked.
-	Revoked(ctx context.Context, c Claims) bool
+	// APIKey returns the API key of the id (SK…), or why there is none to check
+	// with: ReasonUnknownKey, ReasonKeyDisabled, ReasonKeyRetired, ReasonRevoked.
+	APIKey(id string) (*Key, Reason)
+	// AuthTokens returns what an account's (AC…) capability tokens may be signed
+	// with: one key, or two while one replaces the other. The slice is shared.
+	AuthTokens(account string) ([]*Key, Reason)
+	// IssuerKey returns the key kid of an issuer that an account trusts (the "iss"
+	// of its tokens, an https URL) and the "aud" that they must name. Reasons:
+	// ReasonUnknownIssuer, ReasonUnknownKey, ReasonKeyDisabled.
+	IssuerKey(issuer, kid string) (key *Key, audience string, why Reason)
+	// Closed reports whether the account does not let devices in by this way.
+	Closed(account string, way Kind, now time.Time) bool
+	// Revoked reports whether the claims' key, token id or identity was revoked.
+	Revoked(c *Claims) bool
 }
 
-// KeyPolicy is what a Keys may know about its keys beyond their secrets.
-type KeyPolicy interface {
-	// Algorithm returns the one algorithm that an API key (SK…) signs with:
-	// HS256, HS384 or HS512; "" means HS256.
-	Algorithm(ctx context.Context, id string) string
-	// Disabled reports that an API key (SK…), or an account's (AC…) auth token,
-	// may not be used although it is known.
-	Disabled(ctx context.Context, id string) bool
+// Tickets is where a Verifier finds opaque tickets. A reason is the ticket's
+// fault (ReasonTicketUnknown, ReasonTicketUsed, ReasonTicketExpired), an error is
+// ours: the ticket could not be judged.
+type Tickets interface {
+	// Redeem uses a ticket up: of any number of calls, one succeeds.
+	Redeem(ctx context.Context, ticket string, now time.Time) (Claims, Reason, error)
+	// Look returns what a ticket says without using it up. One that was redeemed
+	// still counts until the session that it began is over; Claims.Redeemed says so.
+	Look(ctx context.Context, ticket string, now time.Time) (Claims, Reason, error)
 }

@@ -2,54 +2,105 @@ package token
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
 
 // Verifier says whether a token is valid now.
 type Verifier struct {
-	keys   Keys
-	policy KeyPolicy
-	now    func() time.Time
+	keys    Keys
+	tickets Tickets
+	now     func() time.Time
 
 	// readers keeps *object between tokens: their decoders hold most of what a
 	// verification would allocate.
 	readers sync.Pool
 }
 
-// NewVerifier returns a verifier that asks keys and reads the time from now.
-func NewVerifier(keys Keys, now func() time.Time) *Verifier {
-	policy, ok := keys.(KeyPolicy)
-	if !ok {
-		policy = noPolicy{}
+// NewVerifier returns a verifier that asks keys and tickets and reads the time
+// from now. Without tickets (nil) every ticket is unknown.
+func NewVerifier(keys Keys, tickets Tickets, now func() time.Time) *Verifier {
+	if tickets == nil {
+		tickets = noTickets{}
 	}
 	return &Verifier{
-		keys: keys, policy: policy, now: now,
+		keys: keys, tickets: tickets, now: now,
 		readers: sync.Pool{New: func() any { return newObject(false) }},
 	}
 }
 
-type noPolicy struct{}
+type noTickets struct{}
 
-func (noPolicy) Algorithm(context.Context, string) string { return "" }
-func (noPolicy) Disabled(context.Context, string) bool    { return false }
+func (noTickets) Redeem(context.Context, string, time.Time) (Claims, Reason, error) {
+	return Claims{}, ReasonTicketUnknown, nil
+}
 
-// Verify returns what a valid token says, or a *Refusal. Claims.Features and
+func (noTickets) Look(context.Context, string, time.Time) (Claims, Reason, error) {
+	return Claims{}, ReasonTicketUnknown, nil
+}
+
+// Verify returns what a valid token says, or a *Refusal; it uses a ticket up.
+// Any other error means that the token could not be judged. Claims.Features and
 // Refusal.Features are filled either way, as far as the text shows them.
 //
 // It judges in this order: the text, the header, the payload's JSON, the key,
-// the signature, what the claims say, the time, revocation. So a reason that
-// concerns claims, time or revocation is about a token that the key really
-// signed.
+// the signature, what the claims say, the time, the account's ways in,
+// revocation. So a reason that concerns claims, time or revocation is about a
+// token that the key really signed.
 func (v *Verifier) Verify(ctx context.Context, text string) (Claims, error) {
-	claims, bad := v.judge(ctx, text)
+	return v.let(ctx, text, v.tickets.Redeem)
+}
+
+// Examine is Verify that does not use a ticket up; see Tickets.Look.
+func (v *Verifier) Examine(ctx context.Context, text string) (Claims, error) {
+	return v.let(ctx, text, v.tickets.Look)
+}
+
+// Revoked reports whether accepted claims would be refused now because their
+// key, token id or identity was revoked since.
+func (v *Verifier) Revoked(c Claims) bool { return v.keys.Revoked(&c) }
+
+func (v *Verifier) let(ctx context.Context, text string, ticket func(context.Context, string, time.Time) (Claims, Reason, error)) (Claims, error) {
+	var claims Claims
+	var bad verdict
+	if ticketLike(text) {
+		var err error
+		if claims, bad, err = v.judgeTicket(ctx, text, ticket); err != nil {
+			return Claims{}, err
+		}
+	} else {
+		claims, bad = v.judge(text)
+	}
 	if !bad.ok() {
 		return Claims{}, refusal(text, bad)
 	}
 	return claims, nil
 }
 
-func (v *Verifier) judge(ctx context.Context, text string) (Claims, verdict) {
+func (v *Verifier) judgeTicket(ctx context.Context, text string, ticket func(context.Context, string, time.Time) (Claims, Reason, error)) (Claims, verdict, error) {
+	if len(text) != TicketSize {
+		return Claims{}, verdict{ReasonTicketUnknown, Whole}, nil
+	}
+	now := v.now()
+	claims, r, err := ticket(ctx, text, now)
+	switch {
+	case err != nil:
+		return Claims{}, verdict{}, err
+	case r != "":
+		return Claims{}, verdict{r, Whole}, nil
+	case v.keys.Closed(claims.Account, Ticket, now):
+		return Claims{}, verdict{ReasonWayClosed, Whole}, nil
+	case v.keys.Revoked(&claims):
+		return Claims{}, verdict{ReasonRevoked, Whole}, nil
+	}
+	claims.Kind, claims.Features = Ticket, textFeatures(text)
+	claims.Features.IdentityMod3 = len(claims.Identity) % 3
+	claims.Features.IdentityNonASCII = !ascii(claims.Identity)
+	return claims, verdict{}, nil
+}
+
+func (v *Verifier) judge(text string) (Claims, verdict) {
 	o := v.readers.Get().(*object)
 	c, h, b, bad := read(o, text)
 	o.of(nil)
@@ -57,26 +108,38 @@ func (v *Verifier) judge(ctx context.Context, text string) (Claims, verdict) {
 	if !bad.ok() {
 		return Claims{}, bad
 	}
-	owner, secret, r := v.key(ctx, h, &b)
+	keys, r := v.key(h, &b)
 	if r != "" {
 		return Claims{}, verdict{r, Whole}
 	}
-	if !signedBy(h.alg, secret, c.signed, c.signature) {
+	var signer *Key
+	for _, k := range keys {
+		if k.algorithm == h.alg && k.signed(c.signed, c.signature) {
+			signer = k
+			break
+		}
+	}
+	if signer == nil {
 		return Claims{}, verdict{ReasonSignatureMismatch, Signature}
 	}
 	if r := b.semantics(); r != "" {
 		return Claims{}, verdict{r, Payload}
 	}
-	if b.kind == Access && owner != b.subject {
+	if b.kind == Access && signer.account != b.subject {
 		return Claims{}, verdict{ReasonAccountMismatch, Payload}
 	}
-	if r := b.timely(v.now()); r != "" {
+	now := v.now()
+	if r := b.timely(now); r != "" {
 		return Claims{}, verdict{r, Payload}
 	}
 	claims := b.claims()
+	claims.KeyID = signer.id
+	if v.keys.Closed(claims.Account, claims.Kind, now) {
+		return Claims{}, verdict{ReasonWayClosed, Whole}
+	}
 	claims.Features = textFeatures(text)
 	describe(&claims.Features, h, &b)
-	if v.keys.Revoked(ctx, claims) {
+	if v.keys.Revoked(&claims) {
 		return Claims{}, verdict{ReasonRevoked, Whole}
 	}
 	return claims, verdict{}
@@ -111,28 +174,18 @@ func read(o *object, text string) (compact, joseHeader, body, verdict) {
 	return c, h, b, verdict{}
 }
 
-// key finds the secret that the token must be signed with and whose it is.
-func (v *Verifier) key(ctx context.Context, h joseHeader, b *body) (owner string, secret []byte, r Reason) {
-	pinned, unknown := HS256, ReasonUnknownAccount
-	var ok bool
+// key finds what the token must be signed with: any of the keys.
+func (v *Verifier) key(h joseHeader, b *body) (keys []*Key, r Reason) {
 	if b.kind == Access {
-		unknown = ReasonUnknownKey
-		owner, secret, ok = v.keys.APIKey(ctx, b.issuer)
-		if alg := v.policy.Algorithm(ctx, b.issuer); alg != "" {
-			pinned = alg
+		var k *Key
+		if k, r = v.keys.APIKey(b.issuer); r == "" {
+			keys = []*Key{k}
 		}
 	} else {
-		owner = b.issuer
-		secret, ok = v.keys.AuthToken(ctx, b.issuer)
+		keys, r = v.keys.AuthTokens(b.issuer)
 	}
-	switch {
-	case v.policy.Disabled(ctx, b.issuer):
-		return "", nil, ReasonKeyDisabled
-	case !ok || len(secret) == 0:
-		return "", nil, unknown
-	case h.alg != pinned:
-		return "", nil, ReasonAlgorithmMismatch
-	default:
-		return owner, secret, ""
+	if r == "" && !slices.ContainsFunc(keys, func(k *Key) bool { return k.algorithm == h.alg }) {
+		r = ReasonAlgorithmMismatch
 	}
+	return keys, r
 }

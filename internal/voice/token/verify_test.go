@@ -423,33 +423,6 @@ func TestConcurrent(t *testing.T) {
 	wg.Wait()
 }
 
-// bareKeys is a Keys without a KeyPolicy.
-type bareKeys struct{ ring *ring }
-
-func (b bareKeys) APIKey(ctx context.Context, id string) (string, []byte, bool) {
-	return b.ring.APIKey(ctx, id)
-}
-
-func (b bareKeys) AuthToken(ctx context.Context, id string) ([]byte, bool) {
-	return b.ring.AuthToken(ctx, id)
-}
-func (b bareKeys) Revoked(context.Context, token.Claims) bool { return false }
-
-func TestKeysWithoutPolicy(t *testing.T) {
-	v := token.NewVerifier(bareKeys{newRing()}, func() time.Time { return clock })
-	for alg, want := range map[string]token.Reason{"HS256": "", "HS384": token.ReasonAlgorithmMismatch} {
-		text, err := token.NewMinter(token.Signer{Account: account, KeyID: "SK384", Secret: secret, Algorithm: alg}).
-			MintAccess(token.AccessGrant{Identity: "alice", Incoming: true}, clock)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, err = v.Verify(context.Background(), text)
-		if want == "" && err != nil || want != "" && (err == nil || refused(t, err).Reason != want) {
-			t.Errorf("%s: %v, want %q", alg, err, want)
-		}
-	}
-}
-
 func TestReasonsAreDocumented(t *testing.T) {
 	doc, err := os.ReadFile("../../../docs/tokens.md")
 	if err != nil {
