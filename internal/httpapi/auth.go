@@ -25,6 +25,8 @@ type caller struct {
 	viewer  talk.Viewer
 	user    people.User // zero for a machine
 	session people.Session
+	key     string        // id of a machine's API key
+	client  people.Client // where the request comes from
 }
 
 // identify returns who makes the request.
@@ -34,7 +36,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 		if !ok {
 			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, or was revoked")
 		}
-		return caller{viewer: talk.ProgramViewer(key)}, nil
+		return caller{viewer: talk.ProgramViewer(key), key: key.ID}, nil
 	}
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {
@@ -71,6 +73,7 @@ func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 			s.writeFault(w, err)
 			return
 		}
+		c.client = clientOf(r)
 		next(huma.WithValue(ctx, callerKey{}, c))
 	}
 }
@@ -87,6 +90,10 @@ func person(ctx context.Context) (caller, error) {
 		return caller{}, fault.New(fault.Forbidden, "this is a person's: sign in instead of sending an API key")
 	}
 	return c, nil
+}
+
+func clientOf(r *http.Request) people.Client {
+	return people.Client{Remote: remote(r), Browser: r.UserAgent()}
 }
 
 // remote returns the address of the client, without its port.

@@ -19,3 +19,11 @@ func admin(ctx context.Context) (caller, error) {
 	}
 	return caller{}, fault.New(fault.Forbidden, "Only admins may do this. Ask one of yours.")
 }
+
+// actor returns the caller as the audit log names them.
+func (c caller) actor() people.Actor {
+	if c.user.ID == "" {
+		return people.Actor{Kind: people.ByKey, ID: c.key, Name: c.viewer.Name, Remote: c.client.Remote}
+	}
+	return people.Actor{Kind: people.ByPerson, ID: c.user.ID, Name: c.user.Name, Remote: c.client.Remote}
+}
