@@ -2,6 +2,7 @@ package token
 
 import (
 	"net/url"
+	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +13,9 @@ type body struct {
 	kind                       Kind
 	issuer, subject, id        string
 	issued, notBefore, expires time.Time
-	audience                   bool // present, whatever its value
+	audience                   bool     // present, whatever its value
+	audiences                  []string // the strings in it
+	audienceFault              bool     // neither a string nor an array of strings
 	identity                   string
 	voice                      bool // the voice grant, or a scope of a client, is present
 	incoming, outgoing         bool
@@ -55,9 +58,12 @@ func readBody(o *object, data []byte, k Kind) (body, Reason) {
 			return o.text(&b.scope)
 		default: // aud
 			b.audience = true
-			return o.broken(o.dec.SkipValue())
+			return o.audience(&b)
 		}
 	})
+	if r == "" && b.audienceFault && b.ownIssuer() {
+		r = ReasonValueType
+	}
 	if k != Access && b.scope != "" {
 		var s scopes
 		s, b.scopeFault = readScopes(b.scope)
@@ -65,6 +71,38 @@ func readBody(o *object, data []byte, k Kind) (body, Reason) {
 		b.incoming, b.outgoing, b.app, b.params = s.incoming, s.outgoing, s.app, s.params
 	}
 	return b, r
+}
+
+// issuerAhead reports whether the payload's "iss" is an own issuer's.
+func issuerAhead(o *object, data []byte) bool {
+	var issuer string
+	o.of(data)
+	o.all([]string{"iss"}, func(string) Reason {
+		if r := o.text(&issuer); r != "" {
+			return r
+		}
+		return ReasonIssuer // seen: the rest is read later
+	})
+	return issuerURL(issuer)
+}
+
+// audience reads "aud": a string, or an array of strings (RFC 7519 section
+// 4.1.3). That it is something else is a fault only where one is expected.
+func (o *object) audience(b *body) Reason {
+	one := func() Reason {
+		if o.dec.PeekKind() != '"' {
+			b.audienceFault = true
+			return o.broken(o.dec.SkipValue())
+		}
+		var s string
+		r := o.text(&s)
+		b.audiences = append(b.audiences, s)
+		return r
+	}
+	if o.dec.PeekKind() == '[' {
+		return o.elements(one)
+	}
+	return one()
 }
 
 // grants reads {"identity", "voice": {"incoming", "outgoing", "push_credential_sid"}};
@@ -100,19 +138,39 @@ func (o *object) grants(b *body) Reason {
 
 // keyed says what keeps a payload from naming the key it was signed with.
 func (b *body) keyed() Reason {
-	if b.kind == Access && !sid("SK", b.issuer) || b.kind != Access && !sid("AC", b.issuer) {
-		return ReasonIssuer
+	if b.ownIssuer() || b.kind == Access && sid("SK", b.issuer) || b.kind != Access && sid("AC", b.issuer) {
+		return ""
 	}
-	return ""
+	return ReasonIssuer
 }
 
-// semantics says what is wrong with what a payload says, apart from the time.
+// ownIssuer reports whether an account's own issuer made the token, as it says.
+func (b *body) ownIssuer() bool { return b.kind == Access && issuerURL(b.issuer) }
+
+// issuerURL reports whether an "iss" has the shape of an own issuer's: an https
+// URL of at most 512 characters. Whether it is trusted is the keys' matter.
+func issuerURL(s string) bool {
+	rest, ok := strings.CutPrefix(s, "https://")
+	if !ok || rest == "" || len(s) > 512 {
+		return false
+	}
+	return strings.IndexFunc(rest, func(c rune) bool { return c <= ' ' || c > '~' }) < 0
+}
+
+// semantics says what is wrong with what a payload says, apart from the time and
+// from whom an own issuer's token is meant for.
 func (b *body) semantics() Reason {
 	switch {
+	case b.ownIssuer():
+		if !b.audience {
+			return ReasonAudience
+		}
 	case b.kind == Access && !sid("AC", b.subject):
 		return ReasonSubject
 	case b.audience:
 		return ReasonAudience
+	}
+	switch {
 	case b.expires.IsZero():
 		return ReasonExpiryMissing
 	case b.scopeFault != "":
@@ -145,15 +203,30 @@ func (b *body) timely(now time.Time) Reason {
 	}
 }
 
+// account returns the account that the payload names; "" for an own issuer's.
+func (b *body) account() string {
+	switch {
+	case b.ownIssuer():
+		return ""
+	case b.kind == Access:
+		return b.subject
+	default:
+		return b.issuer
+	}
+}
+
 // claims returns what the payload says, without features.
 func (b *body) claims() Claims {
 	c := Claims{
-		Kind: b.kind, Account: b.subject, KeyID: b.issuer, ID: b.id, Identity: b.identity,
+		Kind: b.kind, Account: b.account(), KeyID: b.issuer, ID: b.id, Identity: b.identity,
 		Issued: b.issued, NotBefore: b.notBefore, Expires: b.expires,
 		Incoming: b.incoming, Outgoing: b.outgoing, OutgoingApp: b.app, OutgoingParams: b.params, PushCredential: b.push,
 	}
-	if b.kind != Access {
-		c.Account, c.ID = b.issuer, ""
+	switch {
+	case b.ownIssuer():
+		c.KeyID, c.Issuer = "", b.issuer // its "kid" picks a key, but is a stranger's word until one is found
+	case b.kind != Access:
+		c.ID = ""
 	}
 	return c
 }

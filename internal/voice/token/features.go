@@ -38,7 +38,7 @@ func decodedLen(segment string) int {
 // ticketLike reports whether text looks like an opaque ticket: hexadecimal
 // digits, at least 32 of them.
 func ticketLike(text string) bool {
-	if len(text) < 32 {
+	if len(text) < 32 || len(text) > MaxSize {
 		return false
 	}
 	return strings.Trim(text, "0123456789abcdef") == ""
@@ -49,7 +49,7 @@ func describe(f *event.TokenFeatures, h joseHeader, b *body) {
 	if b.kind != "" {
 		f.Kind = string(b.kind)
 	}
-	if b.keyed() == "" {
+	if b.keyed() == "" && !b.ownIssuer() {
 		f.KeyID = b.issuer
 	}
 	f.Algorithm = algorithmLabel(h.alg)
@@ -99,7 +99,11 @@ func look(text string) glance {
 		g.jose, _ = readHeader(o, g.header)
 	}
 	if g.jose.hasTyp || g.jose.hasCTY || g.jose.alg != "" {
-		g.body, _ = readBody(o, g.payload, g.jose.kind())
+		kind := g.jose.kind()
+		if kind == Capability && issuerAhead(o, g.payload) {
+			kind = Access
+		}
+		g.body, _ = readBody(o, g.payload, kind)
 		describe(&g.features, g.jose, &g.body)
 	}
 	return g
@@ -131,16 +135,23 @@ func salvage(segment string) []byte {
 }
 
 // refusal makes the error of a refused text. Nothing in it is trusted, and an
-// identity is named only if it is fit to be shown.
-func refusal(text string, v verdict) *Refusal {
+// identity is named only if it is fit to be shown. Which key and account a text
+// concerns is what the keys make of its claims, where it does not say so itself.
+func (v *Verifier) refusal(text string, bad verdict) *Refusal {
 	g := look(text)
-	r := &Refusal{Reason: v.reason, Part: v.part, Features: g.features}
-	account := g.body.subject
-	if g.body.kind == Capability {
-		account = g.body.issuer
+	r := &Refusal{Reason: bad.reason, Part: bad.part, Features: g.features}
+	if a := g.body.account(); sid("AC", a) {
+		r.Account = a
 	}
-	if sid("AC", account) {
-		r.Account = account
+	switch {
+	case g.body.ownIssuer():
+		if k, _, why := v.keys.IssuerKey(g.body.issuer, g.jose.kid); why == "" {
+			r.Account, r.Features.KeyID = k.account, k.id
+		}
+	case g.body.kind == Capability && r.Account != "":
+		if keys, why := v.keys.AuthTokens(r.Account); why == "" && len(keys) == 1 {
+			r.Features.KeyID = keys[0].id
+		}
 	}
 	if identityFault(g.body.identity) == "" {
 		r.Identity = g.body.identity

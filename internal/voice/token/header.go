@@ -32,7 +32,7 @@ func readHeader(o *object, data []byte) (joseHeader, Reason) {
 			return o.text(&h.kid)
 		case "typ":
 			h.hasTyp = true
-			return o.text(&h.typ, "JWT")
+			return o.text(&h.typ, "JWT", accessType)
 		case "cty":
 			h.hasCTY = true
 			return o.text(&h.cty, contentType)
@@ -60,7 +60,12 @@ func (h joseHeader) plain() Reason {
 	}
 }
 
-// kind tells the ways in apart by the header; "" when it is neither's.
+// accessType is the "typ" of access tokens of OAuth 2.0 (RFC 9068 section 2.1).
+const accessType = "at+jwt"
+
+// kind tells the ways in apart by the header; "" when it is neither's. An
+// account's own issuer may leave "cty" out, so that its tokens look like
+// capability tokens until "iss" is read.
 func (h joseHeader) kind() Kind {
 	switch {
 	case !h.hasCTY:
@@ -72,21 +77,34 @@ func (h joseHeader) kind() Kind {
 	}
 }
 
-// device says what keeps a header from being a device token's.
+// device says what keeps a header from being any device token's.
 func (h joseHeader) device() Reason {
 	if r := h.plain(); r != "" {
 		return r
 	}
 	switch {
-	case h.typ != "JWT":
+	case h.typ != "JWT" && h.typ != accessType:
 		return ReasonWrongType
 	case h.kind() == "":
 		return ReasonContentType
 	case hmacHash(h.alg) == nil && !slices.Contains(PublicAlgorithms(), h.alg):
 		return ReasonAlgorithmUnknown
-	case h.kind() == Capability && h.alg != HS256:
-		return ReasonAlgorithmMismatch
 	default:
 		return ""
 	}
+}
+
+// of says what keeps a header from being that of a token with the payload b.
+func (h joseHeader) of(b *body) Reason {
+	switch {
+	case b.ownIssuer():
+		if h.kid == "" {
+			return ReasonKeyIDMissing
+		}
+	case h.typ != "JWT":
+		return ReasonWrongType
+	case b.kind == Capability && h.alg != HS256:
+		return ReasonAlgorithmMismatch
+	}
+	return ""
 }

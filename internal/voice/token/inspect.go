@@ -38,6 +38,13 @@ func Inspect(text string) Inspection {
 	g := look(text)
 	i := Inspection{Features: g.features, Claims: g.body.claims()}
 	i.Claims.Features = g.features
+	if ticketLike(text) {
+		i.Claims.Kind = Ticket
+		if len(text) != TicketSize {
+			i.Reason = ReasonTicketUnknown
+		}
+		return i
+	}
 	_, _, b, bad := read(newObject(false), text)
 	if bad.ok() {
 		if r := b.semantics(); r != "" {
@@ -68,7 +75,7 @@ func Inspect(text string) Inspection {
 
 // At adds to an inspection what the gate would say of the token's dates at now.
 func (i Inspection) At(now time.Time) Inspection {
-	if i.Reason != "" {
+	if i.Reason != "" || i.Claims.Kind == Ticket {
 		return i
 	}
 	b := body{issued: i.Claims.Issued, notBefore: i.Claims.NotBefore, expires: i.Claims.Expires}
@@ -86,6 +93,8 @@ func (i Inspection) String() string {
 		fmt.Fprintf(&b, "%-12s %s\n", name, fmt.Sprintf(format, args...))
 	}
 	switch {
+	case i.Reason == "" && i.Claims.Kind == Ticket:
+		line("gate", "passes, if it was issued here and nobody used it yet")
 	case i.Reason == "":
 		line("gate", "passes, if the key exists and the signature is right")
 	case i.Part == Whole:
@@ -101,7 +110,12 @@ func (i Inspection) String() string {
 			b.WriteString("  " + strings.ReplaceAll(p.JSON, "\n", "\n  ") + "\n")
 		}
 	}
-	if c := i.Claims; c.Kind != "" {
+	if c := i.Claims; c.Kind == Ticket {
+		line("content", "none: what a ticket allows is known where it was issued")
+	} else if c.Kind != "" {
+		if c.Issuer != "" {
+			line("issuer", "%s", show(c.Issuer))
+		}
 		line("account", "%s", show(c.Account))
 		line("key", "%s", show(c.KeyID))
 		line("identity", "%s (%d bytes, %d mod 3)", show(c.Identity), len(c.Identity), len(c.Identity)%3)

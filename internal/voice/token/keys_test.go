@@ -15,6 +15,11 @@ const (
 	keyID    = "SK0123456789abcdef0123456789abcdef"
 	app      = "AP0123456789abcdef0123456789abcdef"
 	disabled = "SKffffffffffffffffffffffffffffffff"
+	retired  = "SKeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee"
+
+	authTokenID = "AT0123456789abcdef0123456789abcdef"
+	ownIssuer   = "https://login.example/tenant"
+	audience    = "dialtone"
 )
 
 var (
@@ -27,6 +32,7 @@ type apiKey struct {
 	account   string
 	secret    []byte
 	algorithm string
+	public    string // JSON Web Key; then without a secret
 }
 
 // ring is a key ring in memory.
@@ -34,6 +40,9 @@ type ring struct {
 	keys    map[string]apiKey
 	tokens  map[string][]byte
 	off     map[string]bool
+	retired map[string]bool
+	issuers map[string]map[string]apiKey // by "iss" and "kid"
+	closed  map[token.Kind]bool
 	revoked func(token.Claims) bool
 }
 
@@ -42,11 +51,14 @@ func newRing() *ring {
 		keys: map[string]apiKey{
 			keyID:    {account: account, secret: secret},
 			disabled: {account: account, secret: secret},
+			retired:  {account: account, secret: secret},
 			"SK384":  {account: account, secret: secret, algorithm: token.HS384},
 			"SKnone": {account: account},
 		},
-		tokens: map[string][]byte{account: authToken},
-		off:    map[string]bool{disabled: true},
+		tokens:  map[string][]byte{account: authToken},
+		off:     map[string]bool{disabled: true},
+		retired: map[string]bool{retired: true},
+		issuers: map[string]map[string]apiKey{ownIssuer: {"k1": {account: account, secret: secret}}},
 	}
 }
 
@@ -55,10 +67,19 @@ func (r *ring) APIKey(id string) (*token.Key, token.Reason) {
 	switch {
 	case r.off[id]:
 		return nil, token.ReasonKeyDisabled
-	case !ok || len(k.secret) == 0:
+	case r.retired[id]:
+		return nil, token.ReasonKeyRetired
+	case !ok || len(k.secret) == 0 && k.public == "":
 		return nil, token.ReasonUnknownKey
 	}
-	return must(token.NewSecretKey(id, k.account, k.algorithm, k.secret)), ""
+	return k.key(id), ""
+}
+
+func (k apiKey) key(id string) *token.Key {
+	if k.public != "" {
+		return must(token.NewPublicKey(id, k.account, []byte(k.public)))
+	}
+	return must(token.NewSecretKey(id, k.account, k.algorithm, k.secret))
 }
 
 func (r *ring) AuthTokens(id string) ([]*token.Key, token.Reason) {
@@ -69,14 +90,22 @@ func (r *ring) AuthTokens(id string) ([]*token.Key, token.Reason) {
 	case !ok || len(t) == 0:
 		return nil, token.ReasonUnknownAccount
 	}
-	return []*token.Key{must(token.NewSecretKey(id, id, token.HS256, t))}, ""
+	return []*token.Key{must(token.NewSecretKey(authTokenID, id, token.HS256, t))}, ""
 }
 
-func (r *ring) IssuerKey(string, string) (*token.Key, string, token.Reason) {
-	return nil, "", token.ReasonUnknownIssuer
+func (r *ring) IssuerKey(iss, kid string) (*token.Key, string, token.Reason) {
+	keys, ok := r.issuers[iss]
+	if !ok {
+		return nil, "", token.ReasonUnknownIssuer
+	}
+	k, ok := keys[kid]
+	if !ok {
+		return nil, "", token.ReasonUnknownKey
+	}
+	return k.key(kid), audience, ""
 }
 
-func (r *ring) Closed(string, token.Kind, time.Time) bool { return false }
+func (r *ring) Closed(_ string, way token.Kind, _ time.Time) bool { return r.closed[way] }
 
 func (r *ring) Revoked(c *token.Claims) bool { return r.revoked != nil && r.revoked(*c) }
 
@@ -109,6 +138,11 @@ const (
 	accessHeader     = `{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1"}`
 	capabilityHeader = `{"alg":"HS256","typ":"JWT"}`
 	accessPayload    = `{"jti":"` + keyID + `-1","grants":{"identity":"alice","voice":{"incoming":{"allow":true}}},"iat":1763830000,"exp":1763833600,"iss":"` + keyID + `","sub":"` + account + `"}`
+)
+
+const (
+	issuerHeader  = `{"alg":"HS256","typ":"at+jwt","kid":"k1"}`
+	issuerPayload = `{"iss":"` + ownIssuer + `","aud":"` + audience + `","sub":"user|7","grants":{"identity":"alice","voice":{"incoming":{"allow":true}}},"scope":["openid"],"iat":1763830000,"exp":1763833600}`
 )
 
 func scoped(scope string) string {

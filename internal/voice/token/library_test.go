@@ -107,7 +107,7 @@ func TestLibraryTokensVerify(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if c, err := v.Verify(context.Background(), text); err != nil || c.Identity != name || c.Kind != token.Capability || c.KeyID != account {
+			if c, err := v.Verify(context.Background(), text); err != nil || c.Identity != name || c.Kind != token.Capability || c.KeyID != authTokenID || c.Account != account {
 				t.Errorf("capability %q: %+v, %v", name, c, err)
 			}
 		}

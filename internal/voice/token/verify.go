@@ -73,7 +73,7 @@ func (v *Verifier) let(ctx context.Context, text string, ticket func(context.Con
 		claims, bad = v.judge(text)
 	}
 	if !bad.ok() {
-		return Claims{}, refusal(text, bad)
+		return Claims{}, v.refusal(text, bad)
 	}
 	return claims, nil
 }
@@ -108,7 +108,7 @@ func (v *Verifier) judge(text string) (Claims, verdict) {
 	if !bad.ok() {
 		return Claims{}, bad
 	}
-	keys, r := v.key(h, &b)
+	keys, audience, r := v.key(h, &b)
 	if r != "" {
 		return Claims{}, verdict{r, Whole}
 	}
@@ -122,23 +122,31 @@ func (v *Verifier) judge(text string) (Claims, verdict) {
 	if signer == nil {
 		return Claims{}, verdict{ReasonSignatureMismatch, Signature}
 	}
-	if r := b.semantics(); r != "" {
-		return Claims{}, verdict{r, Payload}
+	r = b.semantics()
+	switch {
+	case r != "":
+	case b.ownIssuer():
+		if !slices.Contains(b.audiences, audience) {
+			r = ReasonAudience
+		}
+	case signer.account != b.account():
+		r = ReasonAccountMismatch
 	}
-	if b.kind == Access && signer.account != b.subject {
-		return Claims{}, verdict{ReasonAccountMismatch, Payload}
+	if r != "" {
+		return Claims{}, verdict{r, Payload}
 	}
 	now := v.now()
 	if r := b.timely(now); r != "" {
 		return Claims{}, verdict{r, Payload}
 	}
 	claims := b.claims()
-	claims.KeyID = signer.id
+	claims.Account, claims.KeyID = signer.account, signer.id
 	if v.keys.Closed(claims.Account, claims.Kind, now) {
 		return Claims{}, verdict{ReasonWayClosed, Whole}
 	}
 	claims.Features = textFeatures(text)
 	describe(&claims.Features, h, &b)
+	claims.Features.KeyID = signer.id
 	if v.keys.Revoked(&claims) {
 		return Claims{}, verdict{ReasonRevoked, Whole}
 	}
@@ -164,28 +172,40 @@ func read(o *object, text string) (compact, joseHeader, body, verdict) {
 	if len(c.signature) == 0 {
 		return compact{}, joseHeader{}, body{}, verdict{ReasonSignatureMissing, Signature}
 	}
-	b, r := readBody(o, c.payload, h.kind())
+	kind := h.kind()
+	if kind == Capability && issuerAhead(o, c.payload) {
+		kind = Access
+	}
+	b, r := readBody(o, c.payload, kind)
 	if r == "" {
 		r = b.keyed()
 	}
 	if r != "" {
 		return compact{}, joseHeader{}, body{}, verdict{r, Payload}
 	}
+	if r := h.of(&b); r != "" {
+		return compact{}, joseHeader{}, body{}, verdict{r, Header}
+	}
 	return c, h, b, verdict{}
 }
 
-// key finds what the token must be signed with: any of the keys.
-func (v *Verifier) key(h joseHeader, b *body) (keys []*Key, r Reason) {
-	if b.kind == Access {
-		var k *Key
-		if k, r = v.keys.APIKey(b.issuer); r == "" {
-			keys = []*Key{k}
-		}
-	} else {
+// key finds what the token must be signed with, any of the keys, and the
+// audience that an own issuer's token must name.
+func (v *Verifier) key(h joseHeader, b *body) (keys []*Key, audience string, r Reason) {
+	var one *Key
+	switch {
+	case b.ownIssuer():
+		one, audience, r = v.keys.IssuerKey(b.issuer, h.kid)
+	case b.kind == Access:
+		one, r = v.keys.APIKey(b.issuer)
+	default:
 		keys, r = v.keys.AuthTokens(b.issuer)
+	}
+	if one != nil {
+		keys = []*Key{one}
 	}
 	if r == "" && !slices.ContainsFunc(keys, func(k *Key) bool { return k.algorithm == h.alg }) {
 		r = ReasonAlgorithmMismatch
 	}
-	return keys, r
+	return keys, audience, r
 }

@@ -2,6 +2,7 @@ package token_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -39,7 +40,10 @@ func refusalCases() []refusalCase {
 	return []refusalCase{
 		{"nothing", "", token.ReasonEmpty, whole},
 		{"over 8 KiB", access(with(`"alice"`, `"`+strings.Repeat("a", 8<<10)+`"`)), token.ReasonTooLarge, whole},
-		{"a hexadecimal ticket", strings.Repeat("0a", 32), token.ReasonSegments, whole},
+		{"a ticket of nobody's", strings.Repeat("0a", 32), token.ReasonTicketUnknown, whole},
+		{"a ticket of another length", strings.Repeat("0a", 16), token.ReasonTicketUnknown, whole},
+		{"hexadecimal digits in capitals", strings.Repeat("0A", 32), token.ReasonSegments, whole},
+		{"hexadecimal digits over 8 KiB", strings.Repeat("0a", 5<<10), token.ReasonTooLarge, whole},
 		{"two segments", seg[0] + "." + seg[1], token.ReasonSegments, whole},
 		{"four segments", good + ".", token.ReasonSegments, whole},
 		{"JSON serialization", `{"payload":"","signatures":[]}`, token.ReasonSegments, whole},
@@ -93,7 +97,11 @@ func refusalCases() []refusalCase {
 
 		{"alg none", encode(`{"alg":"none","typ":"JWT","cty":"twilio-fpa;v=1"}`) + "." + seg[1] + ".", token.ReasonAlgorithmNone, inHeader},
 		{"alg NonE, signed", header(`{"alg":"NonE","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmNone, inHeader},
-		{"alg RS256", header(`{"alg":"RS256","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
+		{"alg RS256 for a key of HS256", header(`{"alg":"RS256","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmMismatch, whole},
+		{"alg ES384", header(`{"alg":"ES384","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
+		{"alg RS256 in a capability token", forge(`{"alg":"RS256","typ":"JWT"}`, scoped("scope:client:incoming?clientName=bob"), authToken), token.ReasonAlgorithmMismatch, inHeader},
+		{"typ of an issuer's token", header(`{"alg":"HS256","typ":"at+jwt","cty":"twilio-fpa;v=1"}`), token.ReasonWrongType, inHeader},
+		{"a numeric kid", header(`{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","kid":1}`), token.ReasonValueType, inHeader},
 		{"alg hs256", header(`{"alg":"hs256","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
 		{"no alg", header(`{"typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmUnknown, inHeader},
 		{"HS512 for a key of HS256", header(`{"alg":"HS512","typ":"JWT","cty":"twilio-fpa;v=1"}`), token.ReasonAlgorithmMismatch, whole},
@@ -152,6 +160,23 @@ func refusalCases() []refusalCase {
 		{"an unknown account", forge(capabilityHeader, strings.Replace(scoped("scope:client:incoming?clientName=b"), account, "ACunknown", 1), authToken), token.ReasonUnknownAccount, whole},
 		{"another account's key", access(with(`"sub":"`+account, `"sub":"ACother`)), token.ReasonAccountMismatch, inPayload},
 		{"a disabled key", access(strings.ReplaceAll(accessPayload, keyID, disabled)), token.ReasonKeyDisabled, whole},
+		{"a replaced key", access(strings.ReplaceAll(accessPayload, keyID, retired)), token.ReasonKeyRetired, whole},
+
+		{"an issuer nobody trusts", forge(issuerHeader, strings.Replace(issuerPayload, ownIssuer, "https://evil.example", 1), secret), token.ReasonUnknownIssuer, whole},
+		{"an issuer without TLS", forge(accessHeader, strings.Replace(issuerPayload, "https:", "http:", 1), secret), token.ReasonIssuer, inPayload},
+		{"an issuer with a line break", forge(accessHeader, strings.Replace(issuerPayload, ownIssuer, ownIssuer+`\n`, 1), secret), token.ReasonIssuer, inPayload},
+		{"an issuer's token without kid", forge(`{"alg":"HS256","typ":"JWT"}`, issuerPayload, secret), token.ReasonKeyIDMissing, inHeader},
+		{"an issuer's token with an empty kid", forge(`{"alg":"HS256","typ":"JWT","kid":""}`, issuerPayload, secret), token.ReasonKeyIDMissing, inHeader},
+		{"another kid", forge(`{"alg":"HS256","typ":"JWT","kid":"k2"}`, issuerPayload, secret), token.ReasonUnknownKey, whole},
+		{"an issuer's token of another typ", forge(`{"alg":"HS256","typ":"id+jwt","kid":"k1"}`, issuerPayload, secret), token.ReasonWrongType, inHeader},
+		{"an issuer's token for nobody", forge(issuerHeader, strings.Replace(issuerPayload, `"aud":"`+audience+`",`, "", 1), secret), token.ReasonAudience, inPayload},
+		{"an issuer's token for another", forge(issuerHeader, strings.Replace(issuerPayload, `"aud":"`+audience, `"aud":"x`+audience, 1), secret), token.ReasonAudience, inPayload},
+		{"an issuer's token for no one of others", forge(issuerHeader, strings.Replace(issuerPayload, `"`+audience+`"`, `[]`, 1), secret), token.ReasonAudience, inPayload},
+		{"a numeric aud", forge(issuerHeader, strings.Replace(issuerPayload, `"`+audience+`"`, `7`, 1), secret), token.ReasonValueType, inPayload},
+		{"a number among aud", forge(issuerHeader, strings.Replace(issuerPayload, `"`+audience+`"`, `["`+audience+`",7]`, 1), secret), token.ReasonValueType, inPayload},
+		{"an issuer's token without identity", forge(issuerHeader, strings.Replace(issuerPayload, `"identity":"alice",`, "", 1), secret), token.ReasonIdentityMissing, inPayload},
+		{"an issuer's token with another's signature", forge(issuerHeader, issuerPayload, authToken), token.ReasonSignatureMismatch, inSignature},
+		{"an issuer's expired token", forge(issuerHeader, strings.Replace(issuerPayload, "1763833600", "1763830000", 1), secret), token.ReasonExpired, inPayload},
 	}
 }
 
@@ -208,9 +233,110 @@ func TestRevoked(t *testing.T) {
 	}
 }
 
+// counter is a box of tickets that finds each in the state that its text begins with.
+type counter struct{}
+
+func (counter) Redeem(_ context.Context, ticket string, now time.Time) (token.Claims, token.Reason, error) {
+	switch ticket[:2] {
+	case "00":
+		return token.Claims{}, token.ReasonTicketUsed, nil
+	case "01":
+		return token.Claims{}, token.ReasonTicketExpired, nil
+	case "02":
+		return token.Claims{}, "", errors.New("the store is away")
+	case "03":
+		return token.Claims{}, token.ReasonTicketUnknown, nil
+	}
+	return token.Claims{Account: account, ID: "TK1", Identity: "日本?", Incoming: true, Issued: now, Expires: now.Add(time.Hour)}, "", nil
+}
+
+func (c counter) Look(ctx context.Context, ticket string, now time.Time) (token.Claims, token.Reason, error) {
+	if ticket[:2] == "00" {
+		ticket = "ff" + ticket[2:]
+	}
+	return c.Redeem(ctx, ticket, now)
+}
+
+func ticket(state string) string { return state + strings.Repeat("ab", 31) }
+
+func ticketCases() []refusalCase {
+	return []refusalCase{
+		{"a used ticket", ticket("00"), token.ReasonTicketUsed, token.Whole},
+		{"an old ticket", ticket("01"), token.ReasonTicketExpired, token.Whole},
+		{"a ticket of nobody's", ticket("03"), token.ReasonTicketUnknown, token.Whole},
+		{"too short a ticket", ticket("ff")[:62], token.ReasonTicketUnknown, token.Whole},
+	}
+}
+
+func TestTickets(t *testing.T) {
+	r := newRing()
+	v := token.NewVerifier(r, counter{}, func() time.Time { return clock })
+	for _, c := range ticketCases() {
+		_, err := v.Verify(context.Background(), c.text)
+		got := refused(t, err)
+		if got.Reason != c.reason || got.Part != c.part || got.Features.Kind != "ticket" || got.Features.Size != len(c.text) {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+		if i := token.Inspect(c.text); i.Claims.Kind != token.Ticket || (i.Reason != "") != (len(c.text) != token.TicketSize) || i.Features != got.Features {
+			t.Errorf("%s: inspected as %+v", c.name, i)
+		}
+	}
+
+	good := ticket("ff")
+	c, err := v.Verify(context.Background(), good)
+	if err != nil || c.Kind != token.Ticket || c.Account != account || c.Identity != "日本?" || c.ID != "TK1" ||
+		c.Features.Kind != "ticket" || c.Features.IdentityMod3 != 7%3 || !c.Features.IdentityNonASCII || c.Features.Size != 64 {
+		t.Errorf("%+v, %v", c, err)
+	}
+	if i := token.Inspect(good).At(clock.Add(time.Hour)); i.Reason != "" || !strings.Contains(i.String(), "kind         ticket\n") {
+		t.Errorf("inspected as %s", i)
+	}
+	if _, err := v.Examine(context.Background(), ticket("00")); err != nil {
+		t.Errorf("a used ticket, examined: %v", err)
+	}
+	var judged *token.Refusal
+	if _, err := v.Verify(context.Background(), ticket("02")); err == nil || errors.As(err, &judged) {
+		t.Errorf("no store, but the ticket is judged: %v", err)
+	}
+	r.revoked = func(c token.Claims) bool { return c.ID == "TK1" }
+	if _, err := v.Verify(context.Background(), good); refused(t, err).Reason != token.ReasonRevoked {
+		t.Errorf("revoked: %v", err)
+	}
+	if !v.Revoked(c) {
+		t.Error("a revoked ticket's claims still hold")
+	}
+}
+
+// TestWaysClosed closes one way in after the other; the others stay open.
+func TestWaysClosed(t *testing.T) {
+	for way, text := range map[token.Kind]string{
+		token.Access:     forge(accessHeader, accessPayload, secret),
+		token.Capability: forge(capabilityHeader, scoped("scope:client:incoming?clientName=b"), authToken),
+		token.Ticket:     ticket("ff"),
+	} {
+		for _, closed := range []token.Kind{token.Access, token.Capability, token.Ticket} {
+			r := newRing()
+			r.closed = map[token.Kind]bool{closed: true}
+			_, err := token.NewVerifier(r, counter{}, func() time.Time { return clock }).Verify(context.Background(), text)
+			if closed != way {
+				if err != nil {
+					t.Errorf("%s closed, %s refused: %v", closed, way, err)
+				}
+				continue
+			}
+			if got := refused(t, err); got.Reason != token.ReasonWayClosed || got.Part != token.Whole {
+				t.Errorf("%s closed: %+v", closed, got)
+			}
+		}
+	}
+}
+
 // TestEveryReasonIsShown fails when a Reason exists that no case is refused for.
 func TestEveryReasonIsShown(t *testing.T) {
-	shown := map[token.Reason]bool{token.ReasonRevoked: true} // TestRevoked
+	shown := map[token.Reason]bool{token.ReasonRevoked: true, token.ReasonWayClosed: true} // TestRevoked, TestWaysClosed
+	for _, c := range ticketCases() {
+		shown[c.reason] = true
+	}
 	for _, c := range refusalCases() {
 		shown[c.reason] = true
 	}
@@ -235,7 +361,8 @@ func TestEveryReasonIsShown(t *testing.T) {
 
 func TestClasses(t *testing.T) {
 	want := map[token.Reason]token.Class{
-		token.ReasonExpired:    token.Expired,
+		token.ReasonExpired: token.Expired, token.ReasonTicketUsed: token.Expired, token.ReasonTicketExpired: token.Expired,
+		token.ReasonKeyRetired: token.Unauthorized, token.ReasonUnknownIssuer: token.Unauthorized, token.ReasonWayClosed: token.Unauthorized,
 		token.ReasonUnknownKey: token.Unauthorized, token.ReasonUnknownAccount: token.Unauthorized,
 		token.ReasonAccountMismatch: token.Unauthorized, token.ReasonKeyDisabled: token.Unauthorized,
 		token.ReasonRevoked: token.Unauthorized, token.ReasonVoiceNotGranted: token.Unauthorized,
