@@ -59,7 +59,8 @@ func area(path string) string {
 	case strings.HasPrefix(path, "/api/v1/"):
 		name, _, _ := strings.Cut(strings.TrimPrefix(path, "/api/v1/"), "/")
 		switch name {
-		case "session", "device-tokens", "me", "lines", "agents", "calls", "missed", "voicemails", "demo", "events":
+		case "session", "device-tokens", "me", "lines", "agents", "calls", "missed", "voicemails", "demo", "events",
+			"keys", "auth-tokens", "ways", "revocations", "issuers", "users", "audit":
 			return name
 		}
 		return "api"

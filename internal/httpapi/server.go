@@ -25,19 +25,6 @@ import (
 	"dialtone/internal/talk/people"
 )
 
-// DeviceToken lets one browser register as a device.
-type DeviceToken struct {
-	Token     string    `json:"token" doc:"give it to the Voice SDK's Device"`
-	Kind      string    `json:"kind" enum:"access"`
-	Identity  string    `json:"identity"`
-	ExpiresAt time.Time `json:"expires_at"`
-}
-
-// DeviceTokens makes tokens for the devices of people.
-type DeviceTokens interface {
-	DeviceToken(ctx context.Context, u people.User) (DeviceToken, error)
-}
-
 // Keys finds the API key that a machine shows.
 type Keys interface {
 	// ByBearer returns the key of what follows "Bearer " in a request.
@@ -59,8 +46,11 @@ type Options struct {
 	Door         *people.Door
 	Desk         *talk.Desk
 	Accounts     func(id string) (talk.Account, bool)
-	Tokens       DeviceTokens
 	Keys         Keys
+	Ring         Ring         // what devices are let in by; *keyring.Ring
+	Devices      Devices      // those that are let in right now
+	FellBack     FellBack     // told of devices whose first way in could not be had
+	Audit        people.Audit // where changes are written down; nil: nowhere
 	Recordings   Recordings
 	Demo         DemoCarrier // nil: not a demo
 	Console      fs.FS
@@ -71,6 +61,9 @@ type Options struct {
 	Metrics      prometheus.Registerer
 	Log          *slog.Logger
 	Version      string
+
+	// OutgoingApp returns the AP… that an account's own consoles call by.
+	OutgoingApp func(account string) string
 
 	Pulse time.Duration // between two signs of life of an event stream; 0: 15 s
 }
@@ -115,6 +108,11 @@ func New(o Options) *Server {
 	s.agentOperations(api)
 	s.callOperations(api)
 	s.voicemailOperations(api)
+	s.deviceTokenOperations(api)
+	s.keyOperations(api)
+	s.wayOperations(api)
+	s.revocationOperations(api)
+	s.issuerOperations(api)
 	s.demoOperations(api)
 
 	s.mux.HandleFunc("GET /api/v1/events", s.events)

@@ -61,11 +61,6 @@ func (s *Server) sessionOperations(api huma.API) {
 		OperationID: "sign-out", Method: http.MethodDelete, Path: "/api/v1/session", Summary: "Sign out",
 		Tags: []string{"session"}, Security: bySession, Errors: []int{401, 403}, DefaultStatus: http.StatusNoContent,
 	}, s.signOut)
-	huma.Register(api, huma.Operation{
-		OperationID: "device-token", Method: http.MethodPost, Path: "/api/v1/device-tokens", DefaultStatus: http.StatusCreated,
-		Summary: "A token that lets the signed-in agent's browser register as a device",
-		Tags:    []string{"session"}, Security: bySession, Errors: []int{401, 403},
-	}, s.deviceToken)
 }
 
 var (
@@ -124,18 +119,4 @@ func (s *Server) signOut(ctx context.Context, in *signOut) (*signedOut, error) {
 	return &signedOut{SetCookie: http.Cookie{
 		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
 	}}, nil
-}
-
-type deviceTokenAnswer struct{ Body DeviceToken }
-
-func (s *Server) deviceToken(ctx context.Context, _ *struct{}) (*deviceTokenAnswer, error) {
-	c, err := person(ctx)
-	if err != nil {
-		return nil, s.failed(err)
-	}
-	t, err := s.o.Tokens.DeviceToken(ctx, c.user)
-	if err != nil {
-		return nil, s.failed(err)
-	}
-	return &deviceTokenAnswer{Body: t}, nil
 }

@@ -1,0 +1,149 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"dialtone/internal/event"
+	"dialtone/internal/fault"
+	"dialtone/internal/voice/keyring"
+	"dialtone/internal/voice/token"
+)
+
+// deviceTokenTTL is how long a console's token lives; the SDK renews it before.
+const deviceTokenTTL = time.Hour
+
+// Tickets makes what a device is let in by.
+type Tickets interface {
+	IssueTicket(ctx context.Context, g keyring.TicketGrant) (text string, t keyring.Ticket, err error)
+	// Signer returns what the account's own tokens are signed with.
+	Signer(account string) (token.Signer, error)
+}
+
+// FellBack is told of a device that goes another way because a token of the
+// first could not even be had. It must not block.
+type FellBack interface {
+	FellBack(e event.WayChanged)
+}
+
+// NotIssued is the reason of an event.WayChanged when a token could not be had.
+const NotIssued = "not_issued"
+
+// DeviceToken lets one browser register as a device.
+type DeviceToken struct {
+	Token     string       `json:"token" doc:"give it to the Voice SDK's Device"`
+	Kind      token.Kind   `json:"kind" enum:"ticket,access,capability"`
+	Identity  string       `json:"identity"`
+	ExpiresAt time.Time    `json:"expires_at" doc:"of a ticket: it must be used before"`
+	Ways      []token.Kind `json:"ways" doc:"ways in that are open, in the order to try them"`
+}
+
+type (
+	deviceTokenInput struct {
+		Body *struct {
+			Kind      token.Kind `json:"kind,omitempty" enum:"ticket,access,capability" default:"access"`
+			InsteadOf *struct {
+				Kind token.Kind `json:"kind" enum:"ticket,access,capability"`
+				Code int        `json:"code" minimum:"0" maximum:"99999" doc:"the SDK's error code; 0: no token of that kind could be had"`
+			} `json:"instead_of,omitempty" doc:"what was tried before and did not let the device in"`
+		}
+	}
+	deviceTokenAnswer struct{ Body DeviceToken }
+)
+
+func (s *Server) deviceTokenOperations(api huma.API) {
+	huma.Register(api, huma.Operation{
+		OperationID: "device-token", Method: http.MethodPost, Path: "/api/v1/device-tokens", DefaultStatus: http.StatusCreated,
+		Summary: "A token that lets the signed-in agent's browser register as a device",
+		Tags:    []string{"session"}, Security: bySession, Errors: []int{401, 403, 409, 422, 503},
+	}, s.deviceToken)
+}
+
+func (s *Server) deviceToken(ctx context.Context, in *deviceTokenInput) (*deviceTokenAnswer, error) {
+	c, err := person(ctx)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	kind := token.Access
+	if in.Body != nil && in.Body.Kind != "" {
+		kind = in.Body.Kind
+	}
+	open := s.openWays(c.user.Account, time.Now())
+	if !slices.Contains(open, kind) {
+		return nil, s.failed(fault.New(fault.Conflict, "The account does not let devices in by %s. Ask for a token of another kind: %s.", wayNames[kind], strings.Join(names(open), " or ")))
+	}
+	t, err := s.makeDeviceToken(ctx, kind, c.user.Account, c.user.Identity)
+	if err != nil {
+		return nil, s.failed(err)
+	}
+	t.Ways = slices.DeleteFunc(open, func(k token.Kind) bool { return k == token.Capability })
+	if in.Body != nil && in.Body.InsteadOf != nil {
+		s.insteadOf(c, in.Body.InsteadOf.Kind, in.Body.InsteadOf.Code, kind)
+	}
+	return &deviceTokenAnswer{Body: t}, nil
+}
+
+var wayNames = map[token.Kind]string{token.Ticket: "tickets", token.Access: "access tokens", token.Capability: "capability tokens"}
+
+func names(kinds []token.Kind) []string {
+	var all []string
+	for _, k := range kinds {
+		all = append(all, `"`+string(k)+`"`)
+	}
+	return all
+}
+
+// openWays returns the account's open ways, the one to try first first.
+func (s *Server) openWays(account string, now time.Time) []token.Kind {
+	ways := s.o.Ring.Ways(account)
+	return slices.DeleteFunc([]token.Kind{token.Ticket, token.Access, token.Capability}, func(k token.Kind) bool {
+		return !slices.ContainsFunc(ways, func(w keyring.Way) bool { return w.Kind == k && openAt(w, now) })
+	})
+}
+
+func (s *Server) makeDeviceToken(ctx context.Context, kind token.Kind, account, identity string) (DeviceToken, error) {
+	out := DeviceToken{Kind: kind, Identity: identity}
+	app := s.o.OutgoingApp(account)
+	if kind == token.Ticket {
+		text, t, err := s.o.Ring.IssueTicket(ctx, keyring.TicketGrant{
+			Account: account, Identity: identity, Session: deviceTokenTTL, Incoming: true, OutgoingApp: app,
+		})
+		out.Token, out.ExpiresAt = text, t.Expires.UTC().Truncate(time.Second)
+		return out, err
+	}
+	signer, err := s.o.Ring.Signer(account)
+	if err != nil {
+		return DeviceToken{}, err
+	}
+	now := time.Now()
+	out.ExpiresAt = now.Add(deviceTokenTTL).UTC().Truncate(time.Second)
+	if kind == token.Capability {
+		out.Token, err = token.NewMinter(signer).MintCapability(token.CapabilityGrant{
+			ClientName: identity, TTL: deviceTokenTTL, Incoming: true, OutgoingApp: app,
+		}, now)
+		return out, err
+	}
+	out.Token, err = token.NewMinter(signer).MintAccess(token.AccessGrant{
+		Identity: identity, TTL: deviceTokenTTL, Incoming: true, OutgoingApp: app,
+	}, now)
+	return out, err
+}
+
+// insteadOf passes on that a way failed before anything reached the devices'
+// server. A refusal there is known already: the server tells of it when the next
+// token lets the device in.
+func (s *Server) insteadOf(c caller, failed token.Kind, code int, saved token.Kind) {
+	if code != 0 || failed == saved || s.o.FellBack == nil {
+		return
+	}
+	s.o.FellBack.FellBack(event.WayChanged{
+		At: time.Now(), Account: c.user.Account, Identity: c.user.Identity, Failed: string(failed), Reason: NotIssued, Saved: string(saved),
+		Device: event.Device{Browser: strings.ToValidUTF8(c.client.Browser[:min(len(c.client.Browser), 300)], ""), Remote: c.client.Remote},
+		Token:  event.TokenFeatures{Kind: string(failed)},
+	})
+}
