@@ -10,6 +10,12 @@ export interface Page<K extends string, T> {
   readonly kind?: K
 }
 
+interface SendOptions {
+  signingIn?: boolean
+  keepalive?: boolean
+  signal?: AbortSignal
+}
+
 /**
  * The console's API: typed requests by the session's cookie. Every method
  * rejects with a Problem and with nothing else. `onSignedOut` is called for a
@@ -31,8 +37,13 @@ export class Client {
     return this.#send('DELETE', '/session')
   }
 
-  deviceToken(): Promise<api.DeviceToken> {
-    return this.#send('POST', '/device-tokens', {})
+  /** `insteadOf` says which way in failed before, and with which of the SDK's codes. */
+  deviceToken(
+    kind: string,
+    insteadOf?: { kind: string; code: number },
+    signal?: AbortSignal,
+  ): Promise<api.DeviceToken> {
+    return this.#send('POST', '/device-tokens', { kind, instead_of: insteadOf }, { signal })
   }
 
   setState(state: api.AgentState): Promise<api.Agent> {
@@ -105,7 +116,7 @@ export class Client {
     method: string,
     path: string,
     body?: unknown,
-    { signingIn = false, keepalive = false } = {},
+    { signingIn = false, keepalive = false, signal }: SendOptions = {},
   ): Promise<T> {
     const headers: Record<string, string> = { Accept: 'application/json, application/problem+json' }
     if (body !== undefined) headers['Content-Type'] = 'application/json'
@@ -114,6 +125,7 @@ export class Client {
       method,
       headers,
       keepalive,
+      signal,
       body: body === undefined ? undefined : JSON.stringify(body),
     })
     if (!response.ok) throw await this.#refused(response, signingIn)

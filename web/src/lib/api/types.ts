@@ -22,6 +22,8 @@ export interface DeviceToken {
   kind: string
   identity: string
   expires_at: string
+  /** What the account has open, in the order to try. */
+  ways?: string[] | null
 }
 
 /** Empty fields are left out; an anonymous caller is `{}`. */

@@ -216,7 +216,7 @@ export class Console {
     if (this.session !== session) return
     this.phone.use(
       new SdkPhone({
-        token: () => this.client.deviceToken(),
+        token: (way, insteadOf, signal) => this.client.deviceToken(way, insteadOf, signal),
         emit: this.phone.emit,
         getUserMedia: (constraints) => this.microphone.lend(constraints),
         speaker: () => this.prefs.speaker,

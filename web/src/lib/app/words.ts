@@ -4,6 +4,7 @@ import type { Reason } from '../health/reason.ts'
 import { m } from '../paraglide/messages.js'
 import { endWord, isTrouble, type EndWord } from '../phone/end.ts'
 import type { LiveCall } from '../phone/reduce.ts'
+import type { Failure, Way } from '../phone/ways.ts'
 import type { Quality } from '../phone/quality.ts'
 import type { OwnStatusKind } from './status.ts'
 
@@ -63,7 +64,7 @@ export function bannerWords(reason: Reason, since: string, inCall: boolean): Ban
     case 'token_refused':
       return {
         title: reason.error ? m.banner_token({ code }) : m.banner_token_none(),
-        doing: m.banner_token_doing(),
+        doing: reason.tried?.length ? m.banner_token_tried({ ways: triedText(reason.tried) }) : m.banner_token_doing(),
         advice: goesOn + m.banner_token_advice(),
       }
     case 'signalling_blocked':
@@ -89,6 +90,23 @@ export function bannerWords(reason: Reason, since: string, inCall: boolean): Ban
     case 'stream_lost':
       return { title: m.banner_stream({ since }), doing: m.banner_stream_doing(), advice: m.banner_stream_advice() }
   }
+}
+
+function triedText(tried: readonly Failure[]): string {
+  const words: Record<Way, (input: { result: string }) => string> = {
+    ticket: m.banner_token_tried_ticket,
+    access: m.banner_token_tried_access,
+  }
+  return tried
+    .map(({ way, code }) => words[way]({ result: code ? m.banner_token_error({ code }) : m.banner_token_not_had() }))
+    .join(', ')
+}
+
+/** How the phone came in, in a calm sentence; `time` puts a moment into words. */
+export function wayText(way: { by: Way; avoided: readonly Failure[] }, time: (at: number) => string): string {
+  const by = way.by === 'ticket' ? m.way_by_ticket() : m.way_by_access()
+  const failed = way.avoided.find((f) => f.way === 'ticket')
+  return failed ? `${by} ${m.way_tickets_failed({ time: time(failed.at) })}` : by
 }
 
 const endWords: Record<EndWord, () => string> = {

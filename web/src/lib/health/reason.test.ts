@@ -54,11 +54,15 @@ describe('whyUnavailable', () => {
 
   it('does not cry offline while everything still works', () => expect(why({ online: false })).toBeNull())
 
-  it.each([
-    ['refused', 'token_refused'],
-    ['blocked', 'signalling_blocked'],
-  ] as const)('%s is told at once, with its code', (status, code) => {
-    expect(why({ registration: { status, since: now, code: 20101 } })).toMatchObject({ code, error: 20101 })
+  it('blocked is told at once, with its code', () => {
+    const registration = { status: 'blocked', since: now, code: 31005 } as const
+    expect(why({ registration })).toMatchObject({ code: 'signalling_blocked', error: 31005 })
+  })
+
+  it('refused is told at once, with its code and every way that was tried', () => {
+    const tried = [{ way: 'ticket', code: 20101, at: now } as const]
+    const registration = { status: 'refused', since: now, code: 20101, tried } as const
+    expect(why({ registration })).toMatchObject({ code: 'token_refused', error: 20101, tried })
   })
 
   it('a lost stream alone is no unavailability', () => {

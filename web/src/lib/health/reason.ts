@@ -1,6 +1,7 @@
 import type { Stream } from '../desk/reduce.ts'
 import type { Registration } from '../phone/reduce.ts'
 import type { MicrophoneStatus } from '../audio/status.ts'
+import type { Failure } from '../phone/ways.ts'
 
 /** Everything that decides whether this agent can be reached. */
 export interface Vitals {
@@ -42,6 +43,8 @@ export interface Reason {
   since: number
   /** The SDK's or the browser's error code, 0 when there is none. */
   error: number
+  /** Of a refusal: the ways in that were tried, in order. */
+  tried?: readonly Failure[]
 }
 
 /** How long a hiccup may last before it is worth a banner (ms). */
@@ -88,7 +91,10 @@ export function whyUnavailable(v: Vitals): Reason | null {
 
   if (v.draining && (signallingDown || streamDown)) return unavailable('draining', stream.since)
 
-  if (registration.status === 'refused') return unavailable('token_refused', registration.since, registration.code)
+  if (registration.status === 'refused') {
+    const { since, code, tried } = registration
+    return { ...unavailable('token_refused', since, code), tried }
+  }
   if (registration.status === 'blocked') return unavailable('signalling_blocked', registration.since, registration.code)
   if (signallingDown) {
     const limit = registration.status === 'starting' ? grace.starting : grace.signalling

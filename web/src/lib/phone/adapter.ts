@@ -1,3 +1,5 @@
+import type { Failure, Way } from './ways.ts'
+
 /**
  * What the console needs of a telephone. There are two: the Voice SDK
  * (sdk.ts), and a pretend one for development (fake.ts). An adapter tells what
@@ -39,8 +41,10 @@ export type PhoneEvent =
   | { type: 'registered'; edge: string }
   /** The connection for calls is gone; it is being restored. */
   | { type: 'lost'; code: number }
-  /** The server did not accept the token, or no token could be had (code 0). */
-  | { type: 'refused'; code: number }
+  /** How the device came in, and which better ways did not work. */
+  | { type: 'way'; by: Way; avoided: readonly Failure[] }
+  /** No way in worked: the last one's code (0: no token could be had), and all that were tried. */
+  | { type: 'refused'; code: number; tried: readonly Failure[] }
   /** The socket never opened although the page's server answers. */
   | { type: 'blocked'; code: number }
   | { type: 'unsupported' }

@@ -20,8 +20,12 @@ describe('the registration', () => {
   })
 
   it('says refused rather than lost when both are true', () => {
-    const state = run({ type: 'registering' }, { type: 'refused', code: 20101 }, { type: 'lost', code: 31005 })
-    expect(state.registration).toMatchObject({ status: 'refused', code: 20101 })
+    const state = run(
+      { type: 'registering' },
+      { type: 'refused', code: 20101, tried: [{ way: 'ticket', code: 20101, at: 0 }] },
+      { type: 'lost', code: 31005 },
+    )
+    expect(state.registration).toMatchObject({ status: 'refused', code: 20101, tried: [{ way: 'ticket' }] })
   })
 
   it('recovers, and a heartbeat does not restart its clock', () => {

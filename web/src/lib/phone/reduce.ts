@@ -1,11 +1,12 @@
 import type { EndedBy, PhoneEvent, Sample } from './adapter.ts'
+import type { Failure, Way } from './ways.ts'
 
 export type Registration =
   | { status: 'off'; since: number }
   | { status: 'starting'; since: number }
   | { status: 'registered'; since: number; edge: string }
   | { status: 'lost'; since: number; code: number }
-  | { status: 'refused'; since: number; code: number }
+  | { status: 'refused'; since: number; code: number; tried: readonly Failure[] }
   | { status: 'blocked'; since: number; code: number }
   | { status: 'unsupported'; since: number }
 
@@ -42,11 +43,13 @@ export interface LiveCall {
 
 export interface PhoneState {
   registration: Registration
+  /** How the device came in the last time. */
+  way: { by: Way; avoided: readonly Failure[] } | null
   call: LiveCall | null
 }
 
 export function idlePhone(): PhoneState {
-  return { registration: { status: 'off', since: 0 }, call: null }
+  return { registration: { status: 'off', since: 0 }, way: null, call: null }
 }
 
 export type PhoneInput = PhoneEvent | { type: 'digits'; digits: string } | { type: 'dismiss' }
@@ -77,12 +80,17 @@ export function reducePhone(state: PhoneState, input: PhoneInput, now: number): 
       if (input.type === 'lost' && (registration.status === 'refused' || registration.status === 'blocked'))
         return state
       const since = troubled ? registration.since : now
-      return { ...state, registration: { status: input.type, since, code: input.code } }
+      const { code } = input
+      if (input.type === 'refused')
+        return { ...state, registration: { status: 'refused', since, code, tried: input.tried } }
+      return { ...state, registration: { status: input.type, since, code } }
     }
+    case 'way':
+      return { ...state, way: { by: input.by, avoided: input.avoided } }
     case 'unsupported':
       return { ...state, registration: { status: 'unsupported', since: now } }
     case 'stopped':
-      return { ...state, registration: { status: 'off', since: now } }
+      return { ...state, registration: { status: 'off', since: now }, way: null }
 
     case 'incoming':
       return {

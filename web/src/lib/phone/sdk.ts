@@ -4,9 +4,11 @@ import { Problem } from '../api/problem.ts'
 import type { PhoneAdapter, PhoneEvent, SavedCall } from './adapter.ts'
 import { isTokenRefusal } from './end.ts'
 import { forget, recall, remember } from './resume.ts'
+import * as policy from './ways.ts'
 
 export interface SdkPhoneOptions {
-  token(): Promise<DeviceToken>
+  /** Asks for a token of a kind; `insteadOf` is what failed before it. */
+  token(way: policy.Way, insteadOf?: { kind: string; code: number }, signal?: AbortSignal): Promise<DeviceToken>
   emit(event: PhoneEvent): void
   /** The microphone's owner hands out copies of what is already open. */
   getUserMedia(constraints: MediaStreamConstraints): Promise<MediaStream>
@@ -18,6 +20,12 @@ const watchEvery = 5_000
 /** The SDK reconnects by itself; when it has not succeeded for this long, begin anew. */
 const rebuildAfter = 25_000
 const refreshBefore = 60_000
+/** How long the server may take to give a token while there is another way to try, and when there is none. */
+const issueLimit = { another: 2_000, last: 10_000 }
+/** A refusal comes within a round trip; a token without one for so long was accepted. */
+const settleAfter = 3_000
+/** Around a lost connection the refusal of the old ticket may cross the new one. */
+const crossing = 400
 const resumeLimit = 12_000
 const dialLimit = 60_000
 // A key sounds for 160 ms, then 70 ms of nothing.
@@ -44,6 +52,9 @@ function keepTelemetryHere(device: Device): void {
   publisher.setHost = () => {}
 }
 
+/** No way in is left in this round. */
+class Exhausted extends Error {}
+
 /** The telephone on the unmodified Voice SDK, pointed at the host that served the page. */
 export class SdkPhone implements PhoneAdapter {
   #device: Device | null = null
@@ -58,8 +69,15 @@ export class SdkPhone implements PhoneAdapter {
   #attempt = 0
   #lastCode = 0
   #downSince = 0
-  #expiresAt = Infinity
-  #refreshing: Promise<void> | null = null
+  #ways = policy.noWays()
+  /** When to ask for the next token; ms since the epoch. */
+  #renewAt = Infinity
+  #renewing: Promise<void> | null = null
+  #takenAt = 0
+  #refusedAt = 0
+  /** The server told the device to stop: only a new one comes back. */
+  #dismissed = false
+  #settle: ReturnType<typeof setTimeout> | undefined
   #retry: ReturnType<typeof setTimeout> | undefined
   #watch: ReturnType<typeof setInterval> | undefined
   #weHungUp = false
@@ -86,6 +104,7 @@ export class SdkPhone implements PhoneAdapter {
     this.#started = false
     clearInterval(this.#watch)
     clearTimeout(this.#retry)
+    clearTimeout(this.#settle)
     window.removeEventListener('pagehide', this.#keepCall, { capture: true })
     forget()
     this.#destroy()
@@ -94,9 +113,9 @@ export class SdkPhone implements PhoneAdapter {
 
   check(): void {
     if (!this.#started) return
-    this.#refreshIfDue()
+    this.#attempt = 0
+    this.#renewIfDue()
     if (!this.#registered && !this.#call) {
-      this.#attempt = 0
       void this.#build()
     }
   }
@@ -175,25 +194,94 @@ export class SdkPhone implements PhoneAdapter {
     this.options.emit({ type: 'registering' })
     this.#downSince = Date.now()
     try {
-      const token = await this.options.token()
+      const token = await this.#acquire()
       if (!this.#started) return
-      this.#expiresAt = Date.parse(token.expires_at) || Infinity
-      this.#device = this.#newDevice(token.token)
+      this.#device = this.#newDevice(token)
       // It settles only with an answer; events tell the rest.
-      this.#device.register().catch(() => this.#again(this.#lastCode))
+      this.#device.register().catch(() => {
+        if (Date.now() - this.#refusedAt > crossing) this.#again(this.#lastCode)
+      })
     } catch (error) {
-      if (error instanceof Problem && error.status > 0 && error.status < 500 && error.status !== 429)
-        this.options.emit({ type: 'refused', code: 0 })
-      else this.options.emit({ type: 'lost', code: 0 })
-      this.#again(0)
+      this.#noToken(error)
     } finally {
       this.#building = false
     }
   }
 
+  /** A token of the best way that the server gives one for. Throws Exhausted, or the Problem of no answer. */
+  async #acquire(): Promise<string> {
+    for (;;) {
+      const way = policy.nextWay(this.#ways, Date.now())
+      if (!way) throw new Exhausted()
+      const more = this.#ways.tried.length < policy.wayOrder.length - 1
+      const limit = AbortSignal.timeout(more ? issueLimit.another : issueLimit.last)
+      try {
+        const answer = await this.options.token(way, policy.insteadOf(this.#ways), limit)
+        this.#ways = policy.issued(this.#ways, answer.kind, answer.ways ?? null)
+        // A ticket's date is the one to use it by; the SDK tells when its session ends.
+        const expires = answer.kind === 'ticket' ? Infinity : Date.parse(answer.expires_at) || Infinity
+        this.#renewAt = expires - refreshBefore - watchEvery
+        this.#takenAt = Date.now()
+        return answer.token
+      } catch (error) {
+        // No answer at all, or nobody signed in any more: no fault of the way.
+        if (!(error instanceof Problem) || error.status === 401) throw error
+        if (error.status !== 0) this.#ways = policy.notIssued(this.#ways, way, Date.now())
+        else if (more && limit.aborted) this.#ways = policy.late(this.#ways, way, Date.now())
+        else throw error
+      }
+    }
+  }
+
+  /** Shows the server a fresh token over the same device. */
+  #renew(): Promise<void> {
+    return (this.#renewing ??= this.#acquire()
+      .then((token) => {
+        clearTimeout(this.#retry)
+        if (!this.#started || !this.#device) return
+        if (this.#dismissed && !this.#call) {
+          this.#destroy()
+          this.#device = this.#newDevice(token)
+          this.#device.register().catch(() => {})
+          return
+        }
+        this.#device.updateToken(token)
+        // A device that stays registered is told nothing but a refusal.
+        clearTimeout(this.#settle)
+        if (this.#registered) this.#settle = setTimeout(() => this.#accepted(), settleAfter)
+      })
+      .catch((error) => this.#noToken(error))
+      .finally(() => (this.#renewing = null)))
+  }
+
+  #noToken(error: unknown): void {
+    if (!this.#started) return
+    if (error instanceof Exhausted) {
+      const { tried } = this.#ways
+      const code = tried.findLast((f) => f.code)?.code ?? 0
+      this.#ways = policy.newRound(this.#ways)
+      // What the server let in before stays in until its time is over.
+      if (!this.#registered) this.options.emit({ type: 'refused', code, tried: [...tried] })
+      this.#again(code)
+      return
+    }
+    this.#ways = policy.newRound(this.#ways)
+    if (!this.#device) this.options.emit({ type: 'lost', code: 0 })
+    this.#again(this.#lastCode, this.#device !== null)
+  }
+
+  #accepted(): void {
+    clearTimeout(this.#settle)
+    this.#ways = policy.accepted(this.#ways)
+    this.#attempt = 0
+    const { by } = this.#ways
+    if (by) this.options.emit({ type: 'way', by, avoided: policy.avoided(this.#ways) })
+  }
+
   #newDevice(token: string): Device {
     this.#socketErrors = 0
     this.#everRegistered = false
+    this.#dismissed = false
     const options = {
       // Private options of the SDK: where signalling and telemetry go.
       chunderw: location.host,
@@ -226,7 +314,11 @@ export class SdkPhone implements PhoneAdapter {
     )
     device.on(
       'tokenWillExpire',
-      live(() => this.#refreshIfDue()),
+      live(() => {
+        // The SDK keeps the timers of earlier tokens, too.
+        if (Date.now() - this.#takenAt > 2 * watchEvery) this.#renewAt = 0
+        this.#renewIfDue()
+      }),
     )
     device.on('error', (error: { code?: number }, call?: Call) => {
       if (this.#device === device && !call) this.#onError(error.code ?? 0)
@@ -240,32 +332,56 @@ export class SdkPhone implements PhoneAdapter {
   #onRegistered(device: Device): void {
     this.#registered = true
     this.#everRegistered = true
-    this.#attempt = 0
     this.#lastCode = 0
+    clearTimeout(this.#retry)
     void this.useSpeaker(this.options.speaker())
     this.options.emit({ type: 'registered', edge: device.edge ?? '' })
+    this.#accepted()
     this.#resume(device)
   }
 
   #onUnregistered(): void {
     if (this.#registered) this.#downSince = Date.now()
     this.#registered = false
+    clearTimeout(this.#settle)
+    const justRefused = Date.now() - this.#refusedAt < 2 * crossing
+    if (justRefused) this.#dismissed = true
     this.options.emit({ type: 'lost', code: this.#lastCode })
+    // A ticket opens the door once. The SDK is back in 100 ms, so that it finds
+    // a fresh one, or gets it as soon as the used one is refused.
+    if (this.#ways.shown === 'ticket' || justRefused) void this.#renew()
   }
 
   #onError(code: number): void {
+    // Said of every token that is given to a closed socket; the loss itself is told otherwise.
+    if (code === 31009) return
     this.#lastCode = code
     if (isTokenRefusal(code)) {
-      this.#registered = false
-      this.options.emit({ type: 'refused', code })
-      if (this.#call) void this.#refresh()
-      else this.#again(code)
+      this.#onRefused(code)
       return
     }
     if (this.#registered) return
     this.#socketErrors++
     if (this.#socketErrors >= 2 && !this.#everRegistered && (code === 31000 || code === 31005)) void this.#askWhy(code)
     else this.options.emit({ type: 'lost', code })
+  }
+
+  #onRefused(code: number): void {
+    const now = Date.now()
+    this.#refusedAt = now
+    clearTimeout(this.#settle)
+    // It is the token before that was refused; the next is on its way.
+    if (this.#renewing) return
+    if (policy.isStale(code) && now - this.#takenAt < crossing && this.#ways.stale === 0) {
+      const takenAt = this.#takenAt
+      this.#ways = policy.refused(this.#ways, code, now)
+      setTimeout(() => {
+        if (this.#started && !this.#registered && this.#takenAt === takenAt) void this.#renew()
+      }, crossing)
+      return
+    }
+    this.#ways = policy.refused(this.#ways, code, now)
+    void this.#renew()
   }
 
   /** The socket fails: is the server away, or is it only the socket that something refuses? */
@@ -279,34 +395,26 @@ export class SdkPhone implements PhoneAdapter {
     this.options.emit({ type: answers ? 'blocked' : 'lost', code })
   }
 
-  #again(code: number): void {
-    if (!this.#started || this.#call) return
+  /** Tries again after a pause: with a new device, or with the one that is there. */
+  #again(code: number, keep = false): void {
+    if (!this.#started) return
     clearTimeout(this.#retry)
     const pause = Math.min(30_000, 1_000 * 2 ** this.#attempt++) * (0.7 + Math.random() * 0.6)
     this.#lastCode = code
-    this.#retry = setTimeout(() => void this.#build(), pause)
+    this.#renewAt = Math.max(this.#renewAt, Date.now() + pause)
+    this.#retry = setTimeout(() => {
+      const stay = this.#device && (keep || this.#call || this.#registered)
+      void (stay ? this.#renew() : this.#build())
+    }, pause)
   }
 
   #look = (): void => {
-    this.#refreshIfDue()
+    this.#renewIfDue()
     if (!this.#registered && !this.#call && Date.now() - this.#downSince > rebuildAfter) void this.#build()
   }
 
-  #refreshIfDue(): void {
-    if (this.#device && this.#expiresAt - Date.now() < refreshBefore + watchEvery) void this.#refresh()
-  }
-
-  #refresh(): Promise<void> {
-    return (this.#refreshing ??= this.options
-      .token()
-      .then((token) => {
-        this.#expiresAt = Date.parse(token.expires_at) || Infinity
-        this.#device?.updateToken(token.token)
-      })
-      .catch(() => {
-        // Asked again at the next look; the old token may still be good.
-      })
-      .finally(() => (this.#refreshing = null)))
+  #renewIfDue(): void {
+    if (this.#device && Date.now() >= this.#renewAt) void this.#renew()
   }
 
   #destroy(): void {
