@@ -1,7 +1,7 @@
 package token
 
 import (
-	"encoding/base64"
+	"crypto"
 	"net/url"
 	"slices"
 	"strconv"
@@ -20,11 +20,16 @@ const (
 
 // Signer is what an account's tokens are signed with.
 type Signer struct {
-	Account   string // AC…
-	KeyID     string // SK…, for access tokens
-	Secret    []byte // of the API key
-	Algorithm string // of the API key: HS256 (also when empty), HS384, HS512
-	AuthToken []byte // of the account, for capability tokens
+	Account   string        // AC…
+	KeyID     string        // SK…, for access tokens
+	Secret    []byte        // of an API key of HMAC
+	Private   crypto.Signer // of any other API key; then Secret is not used
+	Algorithm string        // of the API key; "" means HS256, and with Private the usual one of its type: ES256, EdDSA, RS256
+	AuthToken []byte        // of the account, for capability tokens
+
+	// Issuer and Audience make the access tokens those of an account's own issuer:
+	// its "iss" (an https URL) and "aud". Then KeyID is the "kid" in its key set.
+	Issuer, Audience string
 }
 
 // Minter makes the tokens of one account, byte for byte as the vendor's Node
@@ -36,6 +41,12 @@ func NewMinter(s Signer) *Minter {
 	s.Secret, s.AuthToken = slices.Clone(s.Secret), slices.Clone(s.AuthToken)
 	if s.Algorithm == "" {
 		s.Algorithm = HS256
+		if s.Private != nil {
+			s.Algorithm = ""
+			if usual := algorithmsOf(s.Private.Public()); len(usual) > 0 {
+				s.Algorithm = usual[0]
+			}
+		}
 	}
 	return &Minter{signer: s}
 }
@@ -66,15 +77,10 @@ type CapabilityGrant struct {
 // of the grant or the signer is wrong.
 func (m *Minter) MintAccess(g AccessGrant, now time.Time) (string, error) {
 	s := m.signer
+	if err := s.fit(); err != nil {
+		return "", err
+	}
 	switch {
-	case !sid("AC", s.Account):
-		return "", fault.New(fault.Invalid, "An access token needs an account id (AC…).")
-	case !sid("SK", s.KeyID):
-		return "", fault.New(fault.Invalid, "An access token needs the id of an API key (SK…).")
-	case len(s.Secret) == 0:
-		return "", fault.New(fault.Invalid, "An access token needs the secret of an API key.")
-	case hmacHash(s.Algorithm) == nil:
-		return "", fault.New(fault.Invalid, "The algorithm of an API key is HS256, HS384 or HS512.")
 	case g.OutgoingApp == "" && len(g.OutgoingParams) > 0:
 		return "", fault.New(fault.Invalid, "Outgoing parameters need an application id.")
 	}
@@ -87,6 +93,9 @@ func (m *Minter) MintAccess(g AccessGrant, now time.Time) (string, error) {
 	}
 
 	header := newWriter().text("alg", s.Algorithm).text("typ", "JWT").text("cty", contentType)
+	if s.Issuer != "" {
+		header.text("kid", s.KeyID)
+	}
 	if g.Region != "" {
 		header.text("twr", g.Region)
 	}
@@ -117,8 +126,42 @@ func (m *Minter) MintAccess(g AccessGrant, now time.Time) (string, error) {
 	if !g.NotBefore.IsZero() {
 		payload.number("nbf", g.NotBefore.Unix())
 	}
-	payload.number("iat", unix).number("exp", unix+seconds).text("iss", s.KeyID).text("sub", s.Account).end()
-	return seal(header, payload, s.Algorithm, s.Secret)
+	payload.number("iat", unix).number("exp", unix+seconds)
+	if s.Issuer != "" {
+		payload.text("iss", s.Issuer).text("aud", s.Audience).text("sub", g.Identity)
+	} else {
+		payload.text("iss", s.KeyID).text("sub", s.Account)
+	}
+	var key any = s.Secret
+	if s.Private != nil {
+		key = s.Private
+	}
+	return seal(header, payload.end(), s.Algorithm, key)
+}
+
+// fit says in words what keeps a signer from signing access tokens.
+func (s Signer) fit() error {
+	switch {
+	case s.Issuer != "":
+		if !issuerURL(s.Issuer) || s.Audience == "" || s.KeyID == "" || s.Private == nil {
+			return fault.New(fault.Invalid, "A token of an own issuer needs its https URL, an audience, a private key and its id.")
+		}
+	case !sid("AC", s.Account):
+		return fault.New(fault.Invalid, "An access token needs an account id (AC…).")
+	case !sid("SK", s.KeyID):
+		return fault.New(fault.Invalid, "An access token needs the id of an API key (SK…).")
+	}
+	switch {
+	case s.Private != nil:
+		if !slices.Contains(PublicAlgorithms(), s.Algorithm) || !slices.Contains(algorithmsOf(s.Private.Public()), s.Algorithm) {
+			return fault.New(fault.Invalid, "The algorithm of a private key is ES256, EdDSA, RS256 or PS256, as its type demands.")
+		}
+	case len(s.Secret) == 0:
+		return fault.New(fault.Invalid, "An access token needs the secret of an API key.")
+	case hmacHash(s.Algorithm) == nil:
+		return fault.New(fault.Invalid, "The algorithm of a secret is HS256, HS384 or HS512.")
+	}
+	return nil
 }
 
 // MintCapability returns a capability token, with the outgoing scope before the
@@ -216,20 +259,18 @@ func params(v url.Values) *writer {
 
 // seal signs and joins; a token that our own gate would find too large, or that
 // holds invalid UTF-8, is not made.
-func seal(header, payload *writer, alg string, secret []byte) (string, error) {
+func seal(header, payload *writer, alg string, key any) (string, error) {
 	if header.err != nil || payload.err != nil {
 		return "", fault.New(fault.Invalid, "A token holds valid UTF-8 only.")
 	}
-	out := base64.RawURLEncoding.AppendEncode(nil, header.buf)
-	out = append(out, '.')
-	out = base64.RawURLEncoding.AppendEncode(out, payload.buf)
-	mac := sign(alg, secret, out)
-	out = append(out, '.')
-	out = base64.RawURLEncoding.AppendEncode(out, mac)
-	if len(out) > MaxSize {
+	text, err := Seal(header.buf, payload.buf, alg, key)
+	if err != nil {
+		return "", err
+	}
+	if len(text) > MaxSize {
 		return "", fault.New(fault.Invalid, "The token would be longer than %d bytes.", MaxSize)
 	}
-	return string(out), nil
+	return text, nil
 }
 
 // writer writes a JSON object with its members in the order they are given, as
