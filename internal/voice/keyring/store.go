@@ -14,8 +14,8 @@ type Store interface {
 	// Ring returns everything but tickets and uses, of all accounts, as of one
 	// moment, and its revision; an error when any part cannot be read.
 	Ring(ctx context.Context) (Contents, error)
-	// Revision changes with every change to what Ring returns, also by another
-	// process.
+	// Revision changes with every change to what Ring returns (but Key.LastUsed),
+	// also by another process.
 	Revision(ctx context.Context) (int64, error)
 
 	// The Put methods add, or replace what is kept under the same id.
@@ -24,23 +24,26 @@ type Store interface {
 	PutWay(ctx context.Context, account string, w Way) error
 	PutIssuer(ctx context.Context, i Issuer) error
 	DeleteIssuer(ctx context.Context, account, id string) error
-	// PutRevocation adds a revocation; Replace* below change keys in the same step.
+	// PutRevocation adds a revocation; one of a key or auth token marks that as
+	// revoked in the same transaction.
 	PutRevocation(ctx context.Context, r Revocation) error
 	DeleteRevocation(ctx context.Context, account, id string) error
-	// ReplaceKey adds the new key and stores the old one's end in one transaction.
+	// ReplaceKey adds the new key and stores the old one's end (Retires, Successor)
+	// in one transaction; fault.Conflict when the old one has one already.
 	ReplaceKey(ctx context.Context, old, replacement Key) error
 	ReplaceAuthToken(ctx context.Context, old, replacement AuthToken) error
 
 	PutTicket(ctx context.Context, t Ticket) error
-	// RedeemTicket marks the ticket as used at now if nobody has; redeemed is false
-	// when it was used before. fault.NotFound when there is none of this hash.
+	// RedeemTicket marks the ticket as used at now if nobody has and it has not
+	// expired; redeemed is false otherwise, and t.Redeemed says which. fault.NotFound
+	// when there is none of this hash.
 	RedeemTicket(ctx context.Context, hash string, now time.Time) (t Ticket, redeemed bool, err error)
 	TicketByHash(ctx context.Context, hash string) (Ticket, error)
 	// SweepTickets deletes tickets that can let nobody in any more.
 	SweepTickets(ctx context.Context, now time.Time) (int, error)
 
 	// AddUses adds counts and times to what is kept of the same account, kind,
-	// identity, app and origin.
+	// identity, app and origin, and moves Key.LastUsed of the keys that they name.
 	AddUses(ctx context.Context, uses []Use) error
 	// Uses returns an account's uses of a way since a time, the last used first, at most limit.
 	Uses(ctx context.Context, account string, kind token.Kind, since time.Time, limit int) ([]Use, error)
