@@ -36,7 +36,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 		if !ok {
 			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, or was revoked")
 		}
-		return caller{viewer: talk.ProgramViewer(key), key: key.ID}, nil
+		return caller{viewer: talk.ProgramViewer(key.Account, key.Name, people.Role(key.Role)), key: key.ID}, nil
 	}
 	cookie, err := r.Cookie(cookieName)
 	if err != nil {

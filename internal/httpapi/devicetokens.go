@@ -46,7 +46,8 @@ type DeviceToken struct {
 type (
 	deviceTokenInput struct {
 		Body *struct {
-			Kind      token.Kind `json:"kind,omitempty" enum:"ticket,access,capability" default:"access"`
+			Kind      token.Kind `json:"kind,omitempty" enum:"ticket,access,capability" doc:"access if left out"`
+			Identity  string     `json:"identity,omitempty" maxLength:"121" doc:"the device's name; only a machine gives one, and must"`
 			InsteadOf *struct {
 				Kind token.Kind `json:"kind" enum:"ticket,access,capability"`
 				Code int        `json:"code" minimum:"0" maximum:"99999" doc:"the SDK's error code; 0: no token of that kind could be had"`
@@ -59,33 +60,56 @@ type (
 func (s *Server) deviceTokenOperations(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "device-token", Method: http.MethodPost, Path: "/api/v1/device-tokens", DefaultStatus: http.StatusCreated,
-		Summary: "A token that lets the signed-in agent's browser register as a device",
-		Tags:    []string{"session"}, Security: bySession, Errors: []int{401, 403, 409, 422, 503},
+		Summary:     "A token that lets a browser register as a device",
+		Description: "A signed-in agent gets one for their own browser, a machine with the role admin one for any identity, as an app's server does for its users.",
+		Tags:        []string{"session"}, Security: byBoth, Errors: []int{401, 403, 409, 422, 503},
 	}, s.deviceToken)
 }
 
 func (s *Server) deviceToken(ctx context.Context, in *deviceTokenInput) (*deviceTokenAnswer, error) {
-	c, err := person(ctx)
+	kind, named := token.Access, ""
+	if in.Body != nil {
+		named = in.Body.Identity
+		if in.Body.Kind != "" {
+			kind = in.Body.Kind
+		}
+	}
+	account, identity, err := deviceOf(ctx, named)
 	if err != nil {
 		return nil, s.failed(err)
 	}
-	kind := token.Access
-	if in.Body != nil && in.Body.Kind != "" {
-		kind = in.Body.Kind
-	}
-	open := s.openWays(c.user.Account, time.Now())
+	open := s.openWays(account, time.Now())
 	if !slices.Contains(open, kind) {
 		return nil, s.failed(fault.New(fault.Conflict, "The account does not let devices in by %s. Ask for a token of another kind: %s.", wayNames[kind], strings.Join(names(open), " or ")))
 	}
-	t, err := s.makeDeviceToken(ctx, kind, c.user.Account, c.user.Identity)
+	t, err := s.makeDeviceToken(ctx, kind, account, identity)
 	if err != nil {
 		return nil, s.failed(err)
 	}
 	t.Ways = slices.DeleteFunc(open, func(k token.Kind) bool { return k == token.Capability })
 	if in.Body != nil && in.Body.InsteadOf != nil {
-		s.insteadOf(c, in.Body.InsteadOf.Kind, in.Body.InsteadOf.Code, kind)
+		s.insteadOf(ctx, identity, in.Body.InsteadOf.Kind, in.Body.InsteadOf.Code, kind)
 	}
 	return &deviceTokenAnswer{Body: t}, nil
+}
+
+// deviceOf returns whose token is asked for: a person's own, or whom a machine
+// names. Who has a key with the role admin could as well make one.
+func deviceOf(ctx context.Context, named string) (account, identity string, err error) {
+	c := callerOf(ctx)
+	if c.user.ID != "" {
+		if named != "" && named != c.user.Identity {
+			return "", "", fault.New(fault.Forbidden, "A person gets tokens for their own devices only. Leave the identity out.")
+		}
+		return c.user.Account, c.user.Identity, nil
+	}
+	if c, err = admin(ctx); err != nil {
+		return "", "", err
+	}
+	if named == "" {
+		return "", "", fault.New(fault.Invalid, `Name the device in "identity": a machine has none of its own.`)
+	}
+	return c.viewer.Account, named, nil
 }
 
 var wayNames = map[token.Kind]string{token.Ticket: "tickets", token.Access: "access tokens", token.Capability: "capability tokens"}
@@ -137,13 +161,15 @@ func (s *Server) makeDeviceToken(ctx context.Context, kind token.Kind, account, 
 // insteadOf passes on that a way failed before anything reached the devices'
 // server. A refusal there is known already: the server tells of it when the next
 // token lets the device in.
-func (s *Server) insteadOf(c caller, failed token.Kind, code int, saved token.Kind) {
+func (s *Server) insteadOf(ctx context.Context, identity string, failed token.Kind, code int, saved token.Kind) {
 	if code != 0 || failed == saved || s.o.FellBack == nil {
 		return
 	}
+	c := callerOf(ctx)
+	browser := c.client.Browser
 	s.o.FellBack.FellBack(event.WayChanged{
-		At: time.Now(), Account: c.user.Account, Identity: c.user.Identity, Failed: string(failed), Reason: NotIssued, Saved: string(saved),
-		Device: event.Device{Browser: strings.ToValidUTF8(c.client.Browser[:min(len(c.client.Browser), 300)], ""), Remote: c.client.Remote},
+		At: time.Now(), Account: c.viewer.Account, Identity: identity, Failed: string(failed), Reason: NotIssued, Saved: string(saved),
+		Device: event.Device{Browser: strings.ToValidUTF8(browser[:min(len(browser), 300)], ""), Remote: c.client.Remote},
 		Token:  event.TokenFeatures{Kind: string(failed)},
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -35,18 +36,6 @@ type KeyRing interface {
 	RotateAuthToken(ctx context.Context, account string, overlap time.Duration) (keyring.AuthToken, error)
 }
 
-// KeyState says what a key is good for right now.
-type KeyState string
-
-// The states.
-const (
-	KeyActive   KeyState = "active"
-	KeyDisabled KeyState = "disabled" // refused until enabled again
-	KeyRetiring KeyState = "retiring" // replaced, accepted until its time is over
-	KeyRetired  KeyState = "retired"  // replaced, refused
-	KeyRevoked  KeyState = "revoked"  // refused for good, its devices were ended
-)
-
 // Key is an API key as others may see it.
 type Key struct {
 	ID        string         `json:"id"`
@@ -60,7 +49,7 @@ type Key struct {
 	Disabled  bool           `json:"disabled"`
 	LastUsed  time.Time      `json:"last_used_at,omitzero" doc:"when a device last came with a token that it signed, to the minute"`
 	PublicKey map[string]any `json:"public_key,omitempty" doc:"JSON Web Key, of a key whose private half only its owner has"`
-	State     KeyState       `json:"state" enum:"active,disabled,retiring,retired,revoked"`
+	State     string         `json:"state" enum:"active,disabled,retiring,retired,revoked"`
 	Own       bool           `json:"own,omitempty" doc:"it signs the tokens of the account's own consoles"`
 }
 
@@ -77,12 +66,12 @@ type AuthToken struct {
 	Created time.Time `json:"created_at,omitzero"`
 	Retires time.Time `json:"retires_at,omitzero"`
 	Revoked time.Time `json:"revoked_at,omitzero"`
-	State   KeyState  `json:"state" enum:"active,retiring,retired,revoked"`
+	State   string    `json:"state" enum:"active,retiring,retired,revoked"`
 }
 
 // Overlap is a part of inputs, exported as Page is.
 type Overlap struct {
-	Seconds *int64 `json:"overlap,omitempty" minimum:"1" maximum:"7776000" doc:"seconds that tokens of the old one are accepted beside the new one's; a day if left out, at most 90 days"`
+	Seconds *int64 `json:"overlap,omitempty" minimum:"0" maximum:"7776000" doc:"seconds that tokens of the old one are accepted beside the new one's; a day if left out, at most 90 days"`
 }
 
 func (o *Overlap) duration() time.Duration {
@@ -235,19 +224,13 @@ func (s *Server) mayChange(account, id string, change keyring.KeyChange) error {
 	if !ok {
 		return fault.New(fault.NotFound, "There is no key %s in this account.", id)
 	}
-	if !ownKey(k) {
+	if !k.Own() {
 		if change.Name != nil {
 			return free(*change.Name)
 		}
 		return nil
 	}
-	switch {
-	case change.Name != nil && *change.Name != k.Name:
-		return fault.New(fault.Conflict, "The consoles find their own key by its name; it stays %q.", k.Name)
-	case change.Disabled != nil && *change.Disabled && k.Successor == "":
-		return fault.New(fault.Conflict, "This key signs the tokens of the account's own consoles. Rotate it first: after that the old one can be disabled.")
-	}
-	return nil
+	return fault.New(fault.Conflict, "This key signs the tokens of the account's own consoles and stays as it is. To replace it, rotate it.")
 }
 
 func (s *Server) rotateKey(ctx context.Context, in *rotateKeyInput) (*newKeyAnswer, error) {
@@ -304,11 +287,9 @@ func (s *Server) key(account, id string) (keyring.Key, bool) {
 	return keys[i], true
 }
 
-func ownKey(k keyring.Key) bool { return k.Name == keyring.ConsoleKey }
-
 // free refuses the name by which the consoles find their own key.
 func free(name string) error {
-	if name == keyring.ConsoleKey {
+	if strings.TrimSpace(name) == keyring.ConsoleKey {
 		return fault.New(fault.Invalid, "The name %q is that of the consoles' own key. Choose another.", name)
 	}
 	return nil
@@ -328,8 +309,8 @@ func publicHalf(jwk map[string]any) ([]byte, error) {
 func keyOf(k keyring.Key, now time.Time) Key {
 	view := Key{
 		ID: k.ID, Name: k.Name, Algorithm: k.Algorithm, Role: k.Role, Created: k.Created, Retires: k.Retires,
-		Successor: k.Successor, Revoked: k.Revoked, Disabled: k.Disabled, LastUsed: k.LastUsed, Own: ownKey(k),
-		State: keyState(k.Revoked, k.Retires, k.Disabled, now),
+		Successor: k.Successor, Revoked: k.Revoked, Disabled: k.Disabled, LastUsed: k.LastUsed, Own: k.Own(),
+		State: k.State(now),
 	}
 	if len(k.PublicKey) > 0 && json.Unmarshal(k.PublicKey, &view.PublicKey) != nil {
 		view.PublicKey = nil // the ring checked it when it was added
@@ -339,28 +320,14 @@ func keyOf(k keyring.Key, now time.Time) Key {
 
 func newKeyOf(k keyring.Key) NewKey {
 	n := NewKey{Key: keyOf(k, time.Now()), Secret: string(k.Secret)}
-	if k.Role != "" && len(k.Secret) > 0 {
-		n.Bearer = k.ID + "." + string(k.Secret)
+	if k.Role != "" {
+		n.Bearer = k.Bearer()
 	}
 	return n
 }
 
 func authTokenOf(a keyring.AuthToken, now time.Time) AuthToken {
-	return AuthToken{ID: a.ID, Created: a.Created, Retires: a.Retires, Revoked: a.Revoked, State: keyState(a.Revoked, a.Retires, false, now)}
-}
-
-func keyState(revoked, retires time.Time, disabled bool, now time.Time) KeyState {
-	switch {
-	case !revoked.IsZero():
-		return KeyRevoked
-	case !retires.IsZero() && !now.Before(retires):
-		return KeyRetired
-	case disabled:
-		return KeyDisabled
-	case !retires.IsZero():
-		return KeyRetiring
-	}
-	return KeyActive
+	return AuthToken{ID: a.ID, Created: a.Created, Retires: a.Retires, Revoked: a.Revoked, State: a.State(now)}
 }
 
 func yesNo(b bool) string {

@@ -145,7 +145,7 @@ func (s *Server) mayRevoke(r keyring.Revocation) error {
 		}
 		return fault.New(fault.NotFound, "There is no key or auth token %q in this account.", r.Value)
 	}
-	if ownKey(k) && k.Successor == "" && k.Revoked.IsZero() {
+	if k.Own() && k.Successor == "" && k.Revoked.IsZero() {
 		return fault.New(fault.Conflict,
 			"This key signs the tokens of the account's own consoles. Rotate it first (POST /api/v1/keys/%s/rotate), then revoke the old one: the consoles go on with the new one.", k.ID)
 	}

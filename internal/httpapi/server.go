@@ -23,12 +23,13 @@ import (
 	"dialtone/internal/health"
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
+	"dialtone/internal/voice/keyring"
 )
 
 // Keys finds the API key that a machine shows.
 type Keys interface {
 	// ByBearer returns the key of what follows "Bearer " in a request.
-	ByBearer(secret string) (people.APIKey, bool)
+	ByBearer(secret string) (keyring.Key, bool)
 }
 
 // Recordings opens the audio of recordings.

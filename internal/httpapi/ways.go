@@ -174,6 +174,10 @@ func (s *Server) setWay(ctx context.Context, in *setWayInput) (*wayAnswer, error
 		detail["closes_at"] = w.Closes.Format(time.RFC3339)
 	}
 	s.changed(ctx, c, people.WayChange, string(w.Kind), detail)
+	ways := s.o.Ring.Ways(c.viewer.Account)
+	if at := slices.IndexFunc(ways, func(now keyring.Way) bool { return now.Kind == w.Kind }); at >= 0 {
+		w = ways[at]
+	}
 	way, err := s.way(ctx, c.viewer.Account, w)
 	if err != nil {
 		return nil, s.failed(err)
