@@ -42,6 +42,7 @@ func check(c *Config, bad report) {
 	countries(bad, "calls.countries", c.Calls.Countries)
 	checkLines(c, bad)
 	checkTrunks(c, bad)
+	checkOIDC(c, bad)
 }
 
 func checkHTTPS(c *Config, bad report) {

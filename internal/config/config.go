@@ -28,6 +28,7 @@ type Config struct {
 	Calls   Calls   `key:"calls"`
 	Lines   []Line  `key:"lines"`
 	Trunks  []Trunk `key:"trunks"`
+	OIDC    []OIDC  `key:"oidc"`
 }
 
 // Account is the account that this node's lines, agents and tokens belong to.
@@ -124,6 +125,28 @@ type Trunk struct {
 	Country         string         `key:"country" doc:"country (ISO 3166) that numbers without + from this carrier are read in; empty: the account's"`
 	CallerIDFormat  string         `key:"caller_id_format" doc:"how our number is written: plus (+4930123456), e164 (4930123456) or national (030123456); empty: plus"`
 	NumberFormat    string         `key:"number_format" doc:"how the called number is written: plus, e164 or national; empty: plus"`
+}
+
+// OIDC is a company's identity provider that people sign in with (OpenID Connect).
+type OIDC struct {
+	ID               string     `key:"id" doc:"short name in addresses (small letters, digits, -); the provider sends people back to https://HOST/api/v1/session/oidc/ID/callback"`
+	Name             string     `key:"name" doc:"what the button on the sign-in page says"`
+	Issuer           string     `key:"issuer" doc:"the provider's issuer, an https:// URL exactly as it writes it"`
+	ClientID         string     `key:"client_id" doc:"what the provider calls this node"`
+	ClientSecret     string     `key:"client_secret" secret:"true" doc:"what the node proves that with; empty: a public client (PKCE is used with both)"`
+	ClientSecretFile string     `key:"client_secret_file" doc:"file that holds the client secret, in place of client_secret"`
+	Domains          []string   `key:"domains" doc:"domains of the e-mail addresses that are let in; empty: all that belong to people here"`
+	Scopes           []string   `key:"scopes" doc:"scopes to ask for besides openid, email and profile"`
+	RoleClaim        string     `key:"role_claim" doc:"claim of the ID token that roles are found by, as groups"`
+	Roles            []OIDCRole `key:"roles"`
+	Create           bool       `key:"create" doc:"add people who are not known here, as agents unless roles say otherwise; needs domains"`
+}
+
+// OIDCRole gives a role to those who have a value in the role claim. With any of
+// these the provider decides the roles of its people, agent when none fits.
+type OIDCRole struct {
+	Value string `key:"value" doc:"value of the role claim, or one in its list"`
+	Role  string `key:"role" doc:"admin, team_lead or agent"`
 }
 
 // Default is the configuration when nothing is set.

@@ -34,7 +34,7 @@ func load(s Sources) (Config, *reader, error) {
 	}
 	r.environ(s.Environ)
 	r.flags(s.Flags)
-	r.passwordFiles(&c)
+	r.secretFiles(&c)
 	check(&c, r.problem)
 	if len(r.problems) > 0 {
 		return c, r, r.problems.sorted()
@@ -155,22 +155,32 @@ func (r *reader) set(k Key, text string, at origin) {
 	v.Set(list)
 }
 
-func (r *reader) passwordFiles(c *Config) {
+// secretFiles reads the secrets that are in files of their own.
+func (r *reader) secretFiles(c *Config) {
 	for i := range c.Trunks {
-		t, key := &c.Trunks[i], fmt.Sprintf("trunks[%d].password_file", i)
-		switch {
-		case t.PasswordFile == "":
-		case t.Password != "":
-			r.problem(key, "set password or password_file, not both")
-		default:
-			text, err := os.ReadFile(t.PasswordFile)
-			if err != nil {
-				r.problem(key, "%s", reasonOf(err))
-				continue
-			}
-			if t.Password = strings.TrimSpace(string(text)); t.Password == "" {
-				r.problem(key, "the file %s is empty", t.PasswordFile)
-			}
+		t := &c.Trunks[i]
+		r.secretFile(fmt.Sprintf("trunks[%d].", i), "password", &t.Password, t.PasswordFile)
+	}
+	for i := range c.OIDC {
+		p := &c.OIDC[i]
+		r.secretFile(fmt.Sprintf("oidc[%d].", i), "client_secret", &p.ClientSecret, p.ClientSecretFile)
+	}
+}
+
+func (r *reader) secretFile(section, name string, secret *string, file string) {
+	key := section + name + "_file"
+	switch {
+	case file == "":
+	case *secret != "":
+		r.problem(key, "set %s or %s_file, not both", name, name)
+	default:
+		text, err := os.ReadFile(file)
+		if err != nil {
+			r.problem(key, "%s", reasonOf(err))
+			return
+		}
+		if *secret = strings.TrimSpace(string(text)); *secret == "" {
+			r.problem(key, "the file %s is empty", file)
 		}
 	}
 }

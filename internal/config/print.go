@@ -43,7 +43,7 @@ func (p printer) node(v reflect.Value, key string, secret bool) *yaml.Node {
 		return n
 	case v.Kind() == reflect.Slice:
 		n := &yaml.Node{Kind: yaml.SequenceNode, LineComment: p.origins[key].where}
-		if !isSection(v.Type().Elem()) {
+		if !isSection(v.Type().Elem()) || v.Len() == 0 {
 			n.Style = yaml.FlowStyle
 		}
 		for i := range v.Len() {
