@@ -22,6 +22,7 @@ type device struct {
 	server *Server
 	id     string
 	remote netip.Addr
+	origin string // of the page; "" when it is none
 	opened time.Time
 	log    *slog.Logger
 	out    outbox
@@ -38,6 +39,8 @@ type device struct {
 	refused   wireError // the last refusal, for calls tried nevertheless
 	stopAt    time.Time // when to tell the device to stop trying; zero: not refused
 	retryAt   time.Time // when to let the device come back, as we could not judge its token; zero: we could
+	shut      bool      // the token was revoked: nothing that comes means anything
+	fell      *failure  // the last token that did not let the device in
 	warned    bool      // the device was told that its token expired
 	hold      time.Duration
 	sdk       string
@@ -85,8 +88,11 @@ func (d *device) handle(data []byte) bool {
 		return d.nonsense(err)
 	}
 	d.mu.Lock()
-	first := !d.listened
+	first, shut := !d.listened, d.shut
 	d.mu.Unlock()
+	if shut {
+		return false
+	}
 	if l, ok := msg.(listen); ok {
 		d.listen(l, version)
 		return d.patient()
@@ -201,7 +207,7 @@ func (d *device) description() event.Device {
 }
 
 func (d *device) descriptionLocked() event.Device {
-	e := event.Device{Connection: d.id, SDK: d.sdk, Protocol: d.protocol, Browser: d.userAgent}
+	e := event.Device{Connection: d.id, SDK: d.sdk, Protocol: d.protocol, Browser: d.userAgent, Origin: d.origin}
 	if d.remote.IsValid() {
 		e.Remote = d.remote.String()
 	}
@@ -304,7 +310,7 @@ func (d *device) publish(outcome event.RegistrationOutcome, reason string, code 
 	d.mu.Lock()
 	e := event.Registration{
 		At: time.Now(), Account: d.claims.Account, Identity: d.claims.Identity,
-		Outcome: outcome, Reason: reason, Code: code,
+		Outcome: outcome, Reason: reason, Code: code, App: d.claims.OutgoingApp,
 		Device: d.descriptionLocked(), Token: d.claims.Features,
 	}
 	d.mu.Unlock()

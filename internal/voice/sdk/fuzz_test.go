@@ -134,7 +134,7 @@ func FuzzSignalling(f *testing.F) {
 			t.Fatal(err)
 		}
 		c := &script1{lines: bytes.Split(script, []byte("\n"))}
-		s.serve(c, netip.Addr{})
+		s.serve(c, netip.Addr{}, "")
 		for _, l := range s.directory.allLegs() {
 			l.End(call.Shutdown)
 		}

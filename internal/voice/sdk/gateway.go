@@ -79,7 +79,7 @@ func (s *Server) report(w http.ResponseWriter, r *http.Request, kind string) (st
 		h.Set("Retry-After", "5")
 		return http.StatusServiceUnavailable, "full"
 	}
-	claims, err := s.o.Verifier.Verify(r.Context(), r.Header.Get("X-Twilio-Token"))
+	claims, err := s.o.Verifier.Examine(r.Context(), r.Header.Get("X-Twilio-Token"))
 	if err != nil {
 		return http.StatusUnauthorized, "token"
 	}

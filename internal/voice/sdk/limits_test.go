@@ -223,27 +223,6 @@ func TestAnotherIdentityOnTheSameConnection(t *testing.T) {
 	})
 }
 
-func TestDisconnect(t *testing.T) {
-	bubble(t, func(t *testing.T, r *rig) {
-		p, c, _ := talking(r, "2.18.5")
-		other := r.open("bob", "2.18.5").enter("bob")
-		if n := r.s.Disconnect(account, "alice", false); n != 1 {
-			t.Errorf("%d connections", n)
-		}
-		if e := p.take("error"); code(e) != 31201 {
-			t.Errorf("%v", e)
-		}
-		p.take("close")
-		closedWith(t, p, websocket.StatusPolicyViolation)
-		stays(t, other)
-		c.alive(t)
-		r.s.Disconnect(account, "alice", true)
-		if down := c.down(t); down.Cause != call.Forbidden {
-			t.Errorf("%+v", down)
-		}
-	})
-}
-
 func TestOnlyCallingTokens(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		p := r.open("alice", "1.15.1").enter("alice/out") // ready, as the app expects

@@ -7,8 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/coder/websocket"
-
 	"dialtone/internal/event"
 	"dialtone/internal/voice/token"
 )
@@ -29,8 +27,12 @@ func (d *device) listen(l listen, version string) {
 		var r *token.Refusal
 		if !errors.As(err, &r) {
 			d.cannotJudge(err)
+			d.failed(failure{reason: notJudged, code: codeConnection, features: token.Inspect(l.Token).Features})
 			return
 		}
+		d.failed(failure{
+			account: r.Account, identity: r.Identity, reason: string(r.Reason), code: refusal(r.Reason.Class()).Code, features: r.Features,
+		})
 		d.refuse(r, refusal(r.Reason.Class()))
 		return
 	}
@@ -55,6 +57,11 @@ func (d *device) listen(l listen, version string) {
 	d.server.directory.letIn(d, who)
 	d.publish(event.Connected, "", 0)
 	d.send("connected", d.welcome())
+	d.saved(claims)
+	if d.server.o.Verifier.Revoked(claims) { // while it was being let in
+		d.shutOut()
+		return
+	}
 	if d.legacy() {
 		for _, leg := range d.server.directory.legsOf(who) {
 			leg.regainedBy(d)
@@ -183,19 +190,4 @@ func (d *device) leave() {
 	for _, l := range d.server.directory.legsOf(who) {
 		l.leftBy(d)
 	}
-}
-
-// revoke ends the connection so that the device does not come back by itself.
-func (d *device) revoke() {
-	d.mu.Lock()
-	ev := event.Registration{
-		At: time.Now(), Account: d.claims.Account, Identity: d.claims.Identity,
-		Outcome: event.Refused, Reason: string(token.ReasonRevoked), Code: codeAuthorization,
-		Device: d.descriptionLocked(), Token: d.claims.Features,
-	}
-	d.mu.Unlock()
-	d.server.publish(ev)
-	d.send("error", errorPayload{Error: refusal(token.Unauthorized)})
-	d.send("close", empty{})
-	d.close("revoked", websocket.StatusPolicyViolation, "the token was revoked")
 }

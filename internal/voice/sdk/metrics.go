@@ -7,7 +7,8 @@ type metrics struct {
 	connections   prometheus.Gauge
 	registered    prometheus.Gauge
 	legs          *prometheus.GaugeVec   // direction as the device sees it
-	registrations *prometheus.CounterVec // outcome, reason (of voice/token)
+	registrations *prometheus.CounterVec // outcome, reason (of voice/token), way
+	fallbacks     *prometheus.CounterVec // failed, saved
 	turnedAway    *prometheus.CounterVec // why: origin, full, address, stopping, upgrade
 	closed        *prometheus.CounterVec // why
 	frames        prometheus.Counter
@@ -28,7 +29,8 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		connections:   prometheus.NewGauge(prometheus.GaugeOpts(opts("connections", "Signalling connections of devices."))),
 		registered:    prometheus.NewGauge(prometheus.GaugeOpts(opts("registered_devices", "Connections that can be called."))),
 		legs:          prometheus.NewGaugeVec(prometheus.GaugeOpts(opts("legs", "Legs of calls at devices.")), []string{"direction"}),
-		registrations: counters("registrations_total", "Verdicts on tokens and registrations.", "outcome", "reason"),
+		registrations: counters("registrations_total", "Verdicts on tokens and registrations.", "outcome", "reason", "way"),
+		fallbacks:     counters("fallbacks_total", "Devices that one way in refused and another let in soon after.", "failed", "saved"),
 		turnedAway:    counters("connections_refused_total", "Connections that were not accepted.", "why"),
 		closed:        counters("connections_closed_total", "Connections that we closed.", "why"),
 		frames:        prometheus.NewCounter(prometheus.CounterOpts(opts("frames_total", "Frames of devices, heartbeats included."))),
@@ -41,7 +43,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		return m, nil
 	}
 	for _, c := range []prometheus.Collector{
-		m.connections, m.registered, m.legs, m.registrations, m.turnedAway, m.closed, m.frames, m.refused, m.slow, m.ended, m.posts,
+		m.connections, m.registered, m.legs, m.registrations, m.fallbacks, m.turnedAway, m.closed, m.frames, m.refused, m.slow, m.ended, m.posts,
 	} {
 		if err := r.Register(c); err != nil {
 			return nil, err

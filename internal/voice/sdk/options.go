@@ -20,7 +20,14 @@ import (
 // Verifier says whether a token is valid now; token.Verifier is one. The error
 // of a refused token is a *token.Refusal.
 type Verifier interface {
+	// Verify judges the token of a device that wants to be let in; it uses a ticket up.
 	Verify(ctx context.Context, text string) (token.Claims, error)
+	// Examine is Verify that uses nothing up; a ticket that let a device in is good
+	// until its session ends.
+	Examine(ctx context.Context, text string) (token.Claims, error)
+	// Revoked reports whether claims that were accepted would be refused now,
+	// because something of them was revoked since.
+	Revoked(c token.Claims) bool
 }
 
 // Exchange takes the calls that devices make; switchboard.Switchboard is one.

@@ -8,6 +8,9 @@ import (
 	"strings"
 )
 
+// maxOrigin bounds what is kept of a page's origin, in bytes.
+const maxOrigin = 200
+
 // checkOrigin returns what is wrong with an entry of Options.Origins.
 func checkOrigin(entry string) error {
 	if entry == "*" {

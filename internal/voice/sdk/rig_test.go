@@ -34,6 +34,7 @@ const account = "AC00000000000000000000000000000001"
 type rig struct {
 	t      *testing.T
 	s      *Server
+	words  words
 	began  time.Time
 	cancel context.CancelFunc
 	ended  chan error
@@ -50,8 +51,9 @@ type rig struct {
 func newRig(t *testing.T, change func(*Options)) *rig {
 	t.Helper()
 	r := &rig{t: t, began: time.Now(), names: map[string]string{}, ended: make(chan error, 1)}
+	r.words = words{&book{used: map[string]bool{}, revoked: map[string]bool{}}}
 	o := Options{
-		Verifier: words{}, Exchange: r, NewPeer: r.newPeer, Region: "EU_IRELAND", Edge: "test", Gateway: "node1",
+		Verifier: r.words, Exchange: r, NewPeer: r.newPeer, Region: "EU_IRELAND", Edge: "test", Gateway: "node1",
 		Events: event.SinkFunc(func(e event.Event) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -92,10 +94,54 @@ func (r *rig) stop() {
 // words is a Verifier whose tokens are words: "alice" is good for an hour,
 // "alice/60s" for so long, "alice/out" may only call, "alice/in" only be called,
 // "alice@AC2" is of another account; expired, malformed, unauthorized are refused.
-type words struct{}
+// "ticket1:alice" is a ticket and used up by Verify, "capability:alice" a
+// capability token, and "KIND:alice/bad" one that is refused.
+type words struct{ book *book }
 
-func (words) Verify(_ context.Context, text string) (token.Claims, error) {
+// book knows which tickets were used and what was revoked.
+type book struct {
+	mu      sync.Mutex
+	used    map[string]bool
+	revoked map[string]bool // token ids and identities
+}
+
+func (w words) Verify(_ context.Context, text string) (token.Claims, error) {
+	c, err := w.judge(text)
+	if err == nil && c.Kind == token.Ticket {
+		w.book.mu.Lock()
+		defer w.book.mu.Unlock()
+		if w.book.used[text] {
+			return token.Claims{}, &token.Refusal{Reason: token.ReasonTicketUsed, Features: c.Features}
+		}
+		w.book.used[text] = true
+	}
+	return c, err
+}
+
+func (w words) Examine(_ context.Context, text string) (token.Claims, error) { return w.judge(text) }
+
+func (w words) Revoked(c token.Claims) bool {
+	if w.book == nil {
+		return false
+	}
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
+	return w.book.revoked[c.ID] || w.book.revoked[c.Identity]
+}
+
+func (w words) revoke(what string) {
+	w.book.mu.Lock()
+	defer w.book.mu.Unlock()
+	w.book.revoked[what] = true
+}
+
+func (words) judge(text string) (token.Claims, error) {
 	features := event.TokenFeatures{Kind: "access", Size: len(text)}
+	id, rest, prefixed := strings.Cut(text, ":")
+	if prefixed {
+		features.Kind = strings.TrimRight(id, "0123456789")
+		text = rest
+	}
 	refused := func(r token.Reason) (token.Claims, error) {
 		return token.Claims{}, &token.Refusal{Reason: r, Features: features, Account: account, Identity: "alice"}
 	}
@@ -112,8 +158,15 @@ func (words) Verify(_ context.Context, text string) (token.Claims, error) {
 		return refused(token.ReasonEmpty)
 	}
 	name, how, _ := strings.Cut(text, "/")
+	if how == "bad" {
+		who := name
+		if features.Kind == "ticket" { // its text says nothing
+			who = ""
+		}
+		return token.Claims{}, &token.Refusal{Reason: token.ReasonSignatureMismatch, Features: features, Account: account, Identity: who}
+	}
 	c := token.Claims{
-		Kind: token.Access, Account: account, Identity: name, Incoming: true, Outgoing: true,
+		Kind: token.Kind(features.Kind), ID: id, OutgoingApp: "AP1", Account: account, Identity: name, Incoming: true, Outgoing: true,
 		Expires: time.Now().Add(time.Hour), Features: features,
 	}
 	if id, other, ok := strings.Cut(name, "@"); ok {
@@ -419,7 +472,7 @@ func (r *rig) open(name, sdk string) *page {
 	if strings.HasPrefix(sdk, "1.") {
 		p.protocol = "1.5"
 	}
-	r.s.crew.Go(func() { r.s.serve(p, netip.MustParseAddr("192.0.2.1")) })
+	r.s.crew.Go(func() { r.s.serve(p, netip.MustParseAddr("192.0.2.1"), "https://app.example.com") })
 	synctest.Wait()
 	return p
 }

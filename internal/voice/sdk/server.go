@@ -33,6 +33,7 @@ type Server struct {
 	stopped  atomic.Bool
 
 	directory directory
+	fallbacks fallbacks
 
 	mu        sync.Mutex
 	open      int                // connections, also those not yet in the directory
@@ -147,24 +148,6 @@ func (s *Server) Devices(account, identity string) []event.Device {
 	return all
 }
 
-// Disconnect ends the connections of an identity, as after a revocation, and
-// returns how many there were. The devices are told that their token is no
-// longer accepted and do not come back by themselves. Calls end only with
-// endCalls, with cause call.Forbidden.
-func (s *Server) Disconnect(account, identity string, endCalls bool) int {
-	who := party{account, identity}
-	if endCalls {
-		for _, l := range s.directory.legsOf(who) {
-			l.End(call.Forbidden)
-		}
-	}
-	devices := s.directory.connected(who)
-	for _, d := range devices {
-		d.revoke()
-	}
-	return len(devices)
-}
-
 // admit counts a new connection in, or says why it may not be.
 func (s *Server) admit(from netip.Addr) (why string) {
 	s.mu.Lock()
@@ -194,6 +177,6 @@ func (s *Server) publish(e event.Registration) {
 	if e.Outcome != event.Refused {
 		reason = ""
 	}
-	s.metrics.registrations.WithLabelValues(string(e.Outcome), reason).Inc()
+	s.metrics.registrations.WithLabelValues(string(e.Outcome), reason, way(e.Token.Kind)).Inc()
 	s.events.Publish(e)
 }

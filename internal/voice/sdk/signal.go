@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/coder/websocket"
@@ -51,6 +52,7 @@ func (s *Server) Signal() http.Handler {
 			return
 		}
 		conn.SetReadLimit(s.limits.FrameBytes)
+		origin := strings.Clone(cut(r.Header.Get("Origin"), maxOrigin))
 		// A goroutine of its own: the handler's would keep the request, its buffers
 		// and a grown stack for as long as the device stays.
 		s.crew.Go(func() {
@@ -62,14 +64,14 @@ func (s *Server) Signal() http.Handler {
 					_ = conn.CloseNow()
 				}
 			}()
-			s.serve(webSocket{conn}, from)
+			s.serve(webSocket{conn}, from, origin)
 		})
 	})
 }
 
 // serve carries one connection until it is gone; the caller belongs to the crew.
-func (s *Server) serve(c socket, from netip.Addr) {
-	d := newDevice(s, c, from)
+func (s *Server) serve(c socket, from netip.Addr, origin string) {
+	d := newDevice(s, c, from, origin)
 	s.directory.add(d)
 	s.metrics.connections.Inc()
 	defer s.metrics.connections.Dec()
@@ -80,10 +82,10 @@ func (s *Server) serve(c socket, from netip.Addr) {
 	d.read()
 }
 
-func newDevice(s *Server, c socket, from netip.Addr) *device {
+func newDevice(s *Server, c socket, from netip.Addr, origin string) *device {
 	now := time.Now()
 	d := &device{
-		server: s, id: connectionID(), remote: from, opened: now,
+		server: s, id: connectionID(), remote: from, origin: origin, opened: now,
 		bucket: bucket{rate: s.limits.FramesPerSec, burst: float64(s.limits.FrameBurst), tokens: float64(s.limits.FrameBurst), at: now},
 	}
 	d.log = s.log.With("connection", d.id)
