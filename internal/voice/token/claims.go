@@ -35,7 +35,7 @@ func bodyNames(k Kind) []string {
 // readBody reads a payload with o. A lenient o keeps what it could read. What the
 // scopes of a capability token have wrong is kept for semantics, so that it is
 // not held against a text nobody signed.
-func readBody(o *object, data []byte, k Kind) (body, Reason) {
+func readBody(o *object, data string, k Kind) (body, Reason) {
 	b := body{kind: k}
 	o.of(data)
 	r := o.all(bodyNames(k), func(name string) Reason {
@@ -74,7 +74,7 @@ func readBody(o *object, data []byte, k Kind) (body, Reason) {
 }
 
 // issuerAhead reports whether the payload's "iss" is an own issuer's.
-func issuerAhead(o *object, data []byte) bool {
+func issuerAhead(o *object, data string) bool {
 	var issuer string
 	o.of(data)
 	o.all([]string{"iss"}, func(string) Reason {
@@ -90,16 +90,16 @@ func issuerAhead(o *object, data []byte) bool {
 // 4.1.3). That it is something else is a fault only where one is expected.
 func (o *object) audience(b *body) Reason {
 	one := func() Reason {
-		if o.dec.PeekKind() != '"' {
+		if o.ahead() != '"' {
 			b.audienceFault = true
-			return o.broken(o.dec.SkipValue())
+			return o.skip()
 		}
 		var s string
 		r := o.text(&s)
 		b.audiences = append(b.audiences, s)
 		return r
 	}
-	if o.dec.PeekKind() == '[' {
+	if o.ahead() == '[' {
 		return o.elements(one)
 	}
 	return one()

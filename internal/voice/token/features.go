@@ -80,7 +80,7 @@ func algorithmLabel(alg string) string {
 // glance is what can be seen of a text without trusting any of it.
 type glance struct {
 	features        event.TokenFeatures
-	header, payload []byte // decoded as far as possible
+	header, payload string // decoded as far as possible
 	jose            joseHeader
 	body            body
 }
@@ -111,7 +111,7 @@ func look(text string) glance {
 
 // salvage decodes Base64 of either alphabet up to the first byte that is in
 // neither, without minding padding, line breaks and stray bits.
-func salvage(segment string) []byte {
+func salvage(segment string) string {
 	normal := strings.Map(func(c rune) rune {
 		switch c {
 		case '+':
@@ -124,14 +124,14 @@ func salvage(segment string) []byte {
 			return c
 		}
 	}, segment)
-	if end := strings.IndexFunc(normal, func(c rune) bool { return c > 127 || !inAlphabet(byte(c)) }); end >= 0 {
+	if end := strings.IndexFunc(normal, func(c rune) bool { return c > 127 || sextets[byte(c)] == illegal }); end >= 0 {
 		normal = normal[:end]
 	}
 	if len(normal)%4 == 1 {
 		normal = normal[:len(normal)-1]
 	}
 	data, _ := lax.DecodeString(normal)
-	return data
+	return string(data)
 }
 
 // refusal makes the error of a refused text. Nothing in it is trusted, and an

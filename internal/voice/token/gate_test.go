@@ -26,15 +26,15 @@ func canonical(text string, limit int) bool {
 
 func checkGate(t *testing.T, text string) {
 	t.Helper()
-	c, bad := open(text, MaxSize)
+	c, bad := open(text, MaxSize, new([]byte))
 	if bad.ok() != canonical(text, MaxSize) {
 		t.Fatalf("open(%q) says %q in %q, canonical says %t", text, bad.reason, bad.part, !bad.ok())
 	}
 	if !bad.ok() {
 		return
 	}
-	again := base64.RawURLEncoding.EncodeToString(c.header) + "." +
-		base64.RawURLEncoding.EncodeToString(c.payload) + "." +
+	again := base64.RawURLEncoding.EncodeToString([]byte(c.header)) + "." +
+		base64.RawURLEncoding.EncodeToString([]byte(c.payload)) + "." +
 		base64.RawURLEncoding.EncodeToString(c.signature)
 	if again != text || string(c.signed) != text[:strings.LastIndexByte(text, '.')] {
 		t.Fatalf("%q was opened as %q", text, again)
@@ -105,7 +105,7 @@ func TestGateSizes(t *testing.T) {
 	text := "e30." + strings.Repeat("A", MaxSize-7) + ".AA"
 	for _, s := range []string{text[:4] + text[5:], text, "e30.A" + text[4:]} {
 		checkGate(t, s)
-		if _, bad := open(s, MaxSize); (bad.reason == ReasonTooLarge) != (len(s) > MaxSize) {
+		if _, bad := open(s, MaxSize, new([]byte)); (bad.reason == ReasonTooLarge) != (len(s) > MaxSize) {
 			t.Errorf("%d bytes: %q", len(s), bad.reason)
 		}
 	}

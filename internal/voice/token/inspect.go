@@ -45,7 +45,7 @@ func Inspect(text string) Inspection {
 		}
 		return i
 	}
-	_, _, b, bad := read(newObject(false), text)
+	_, _, b, bad := read(newObject(false), new([]byte), text)
 	if bad.ok() {
 		if r := b.semantics(); r != "" {
 			bad = verdict{r, Payload}
@@ -168,13 +168,13 @@ func offsets(s string, c byte) []int {
 }
 
 // readable indents JSON and quotes anything else.
-func readable(data []byte) string {
+func readable(data string) string {
 	if len(data) == 0 {
 		return ""
 	}
-	v := jsontext.Value(append([]byte(nil), data...))
-	if !utf8.Valid(data) || v.Indent(jsontext.AllowDuplicateNames(true), jsontext.WithIndent("  ")) != nil {
-		return strconv.Quote(string(data))
+	v := jsontext.Value(data)
+	if !utf8.ValidString(data) || v.Indent(jsontext.AllowDuplicateNames(true), jsontext.WithIndent("  ")) != nil {
+		return strconv.Quote(data)
 	}
 	var b strings.Builder
 	for _, c := range string(v) {

@@ -51,7 +51,7 @@ func readJWK(data []byte) (*JWK, Reason) {
 	var single rawJWK
 	set := false
 	o := newObject(false)
-	o.of(data)
+	o.of(string(data))
 	r := o.all(append([]string{"keys"}, jwkNames()...), func(name string) Reason {
 		if name != "keys" {
 			return single.member(o, name)

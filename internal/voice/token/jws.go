@@ -32,7 +32,8 @@ func (k *JWK) Verify(compact string) ([]byte, error) {
 }
 
 func (k *JWK) judge(text string) ([]byte, verdict) {
-	c, bad := open(text, maxJWS)
+	var buf []byte
+	c, bad := open(text, maxJWS, &buf)
 	if !bad.ok() {
 		return nil, bad
 	}
@@ -54,7 +55,7 @@ func (k *JWK) judge(text string) ([]byte, verdict) {
 	case !k.signed(h.alg, c.signed, c.signature):
 		return nil, verdict{ReasonSignatureMismatch, Signature}
 	}
-	return c.payload, verdict{}
+	return []byte(c.payload), verdict{}
 }
 
 // signed reports whether the signature is the key's. alg is one of its own.

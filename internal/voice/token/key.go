@@ -2,7 +2,6 @@ package token
 
 import (
 	"crypto/hmac"
-	"hash"
 	"slices"
 
 	"dialtone/internal/fault"
@@ -13,9 +12,8 @@ import (
 type Key struct {
 	id, account, algorithm string
 
-	hash   func() hash.Hash // of an HMAC key, else nil
-	secret []byte
-	public *JWK // of any other
+	padded padded // of an HMAC key
+	public *JWK   // of any other, else nil
 }
 
 // NewSecretKey returns a key of HS256 (also for ""), HS384 or HS512; fault.Invalid
@@ -24,14 +22,18 @@ func NewSecretKey(id, account, algorithm string, secret []byte) (*Key, error) {
 	if algorithm == "" {
 		algorithm = HS256
 	}
-	k := &Key{id: id, account: account, algorithm: algorithm, hash: hmacHash(algorithm), secret: slices.Clone(secret)}
+	newHash := hmacHash(algorithm)
 	switch {
-	case k.hash == nil:
+	case newHash == nil:
 		return nil, fault.New(fault.Invalid, "The algorithm of a secret is HS256, HS384 or HS512.")
 	case len(secret) == 0:
 		return nil, fault.New(fault.Invalid, "A key needs a secret.")
 	}
-	return k, nil
+	p, ok := pad(newHash, secret)
+	if !ok {
+		return nil, fault.New(fault.Internal, "The hash of %s cannot be resumed.", algorithm)
+	}
+	return &Key{id: id, account: account, algorithm: algorithm, padded: p}, nil
 }
 
 // NewPublicKey returns a key of ES256, EdDSA, RS256 or PS256 from the JSON Web Key
@@ -66,12 +68,12 @@ func (k *Key) Account() string { return k.account }
 // Algorithm returns the algorithm that the key is pinned to.
 func (k *Key) Algorithm() string { return k.algorithm }
 
-// signed reports whether the signature over signed is the key's.
-func (k *Key) signed(signed, signature []byte) bool {
+// signed reports whether the signature over signed is the key's, for an HMAC in a
+// time that does not depend on the signature's content.
+func (k *Key) signed(m *macs, signed, signature []byte) bool {
 	if k.public != nil {
 		return k.public.signed(k.algorithm, signed, signature)
 	}
-	mac := hmac.New(k.hash, k.secret)
-	mac.Write(signed)
-	return hmac.Equal(mac.Sum(nil), signature)
+	want := m.of(k.algorithm, k.padded, signed)
+	return len(want) > 0 && hmac.Equal(want, signature)
 }

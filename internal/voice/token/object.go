@@ -1,58 +1,44 @@
 package token
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"math"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/go-json-experiment/json/jsontext"
 )
 
 // object reads one JSON object member by member, strictly: valid UTF-8, no
-// duplicate names, nothing after it. A lenient object reads what it can of a
+// duplicate names, nothing after it (RFC 8259, RFC 8785 section 3.1 for what it
+// is strict about). Of several faults it finds the first in the text, whether in a
+// member that means something or not. A lenient object reads what it can of a
 // token that was refused already and calls nothing wrong but broken syntax.
+//
+// It reads in place: the strings that it returns are parts of the text unless they
+// were written with escapes.
 type object struct {
-	data    []byte
-	buf     bytes.Buffer
-	dec     *jsontext.Decoder
+	scan
 	lenient bool
 }
 
 // newObject returns an object without a text yet. It can read one text after
 // another, and belongs to one goroutine at a time.
 func newObject(lenient bool) *object {
-	o := &object{lenient: lenient}
-	o.dec = jsontext.NewDecoder(&o.buf)
-	return o
-}
-
-// of makes o read data from its beginning; of nothing makes it let go of the last.
-func (o *object) of(data []byte) {
-	o.data, o.buf = data, *bytes.NewBuffer(data)
-	if o.lenient {
-		o.dec.Reset(&o.buf, jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
-	} else {
-		o.dec.Reset(&o.buf)
-	}
+	return &object{scan: scan{careless: lenient}, lenient: lenient}
 }
 
 // all visits the members of the whole text, which must be one object.
 func (o *object) all(known []string, visit func(name string) Reason) Reason {
-	if k := o.dec.PeekKind(); k != '{' && k != 0 {
-		if o.dec.SkipValue() == nil {
-			return ReasonNotObject
+	if o.ahead() != '{' {
+		if r := o.skip(); r != "" {
+			return r
 		}
-		return o.broken(nil)
+		return ReasonNotObject
 	}
 	if r := o.members(known, visit); r != "" {
 		return r
 	}
-	if _, err := o.dec.ReadToken(); !errors.Is(err, io.EOF) && !o.lenient {
+	if !o.over() && !o.lenient {
 		return ReasonTrailingData
 	}
 	return ""
@@ -61,133 +47,89 @@ func (o *object) all(known []string, visit func(name string) Reason) Reason {
 // members visits those members of the object ahead whose names are known and
 // skips the others. visit must read the member's value.
 func (o *object) members(known []string, visit func(name string) Reason) Reason {
-	if k := o.dec.PeekKind(); k != '{' && k != 0 {
+	if o.ahead() != '{' {
 		return o.wrongType()
 	}
-	if _, err := o.dec.ReadToken(); err != nil {
-		return o.broken(err)
-	}
-	for {
-		if o.dec.PeekKind() == '}' {
-			_, err := o.dec.ReadToken()
-			return o.broken(err)
-		}
-		quoted, err := o.dec.ReadValue()
-		if err != nil {
-			return o.broken(err)
-		}
-		name, folded := match(quoted, known)
-		if folded && !o.lenient {
+	return o.each(func(written string) Reason {
+		name, folded := match(written, known)
+		switch {
+		case folded && !o.lenient:
 			return ReasonNameCase
+		case name == "":
+			return o.skip()
+		default:
+			return visit(name)
 		}
-		if name == "" {
-			if err := o.dec.SkipValue(); err != nil {
-				return o.broken(err)
-			}
-			continue
-		}
-		if r := visit(name); r != "" {
-			return r
-		}
-	}
+	})
 }
 
-// match finds the known name that a quoted one equals; folded reports that it
+// match finds the known name that a written one equals; folded reports that it
 // equals one only without regard to case, as some decoders compare.
-func match(quoted jsontext.Value, known []string) (name string, folded bool) {
-	plain := []byte(quoted)
-	if bytes.IndexByte(quoted, '\\') >= 0 {
-		plain, _ = jsontext.AppendUnquote(nil, quoted)
-	} else if len(plain) >= 2 {
-		plain = plain[1 : len(plain)-1]
-	}
+func match(written string, known []string) (name string, folded bool) {
 	for _, k := range known {
-		if string(plain) == k {
+		if written == k {
 			return k, false
 		}
 	}
 	for _, k := range known {
-		if strings.EqualFold(string(plain), k) {
+		// One of our letters folds to at most three bytes (K, U+212A).
+		if len(written) >= len(k) && len(written) <= 3*len(k) && strings.EqualFold(written, k) {
 			return "", true
 		}
 	}
 	return "", false
 }
 
-// each visits every member of the object ahead, of any name.
-func (o *object) each(visit func(name string) Reason) Reason {
-	if _, err := o.dec.ReadToken(); err != nil {
-		return o.broken(err)
-	}
-	for o.dec.PeekKind() != '}' {
-		quoted, err := o.dec.ReadValue()
-		if err != nil {
-			return o.broken(err)
-		}
-		if r := visit(plain(quoted)); r != "" {
-			return r
-		}
-	}
-	_, err := o.dec.ReadToken()
-	return o.broken(err)
-}
-
 // elements visits the values of the array ahead.
 func (o *object) elements(visit func() Reason) Reason {
-	if o.dec.PeekKind() != '[' {
+	if o.ahead() != '[' {
 		return o.wrongType()
 	}
-	if _, err := o.dec.ReadToken(); err != nil {
-		return o.broken(err)
+	o.pos++
+	if o.space() == ']' {
+		o.pos++
+		return ""
 	}
-	for o.dec.PeekKind() != ']' {
-		if o.dec.PeekKind() == 0 {
-			return o.broken(io.ErrUnexpectedEOF)
-		}
+	for {
 		if r := visit(); r != "" {
 			return r
 		}
-	}
-	_, err := o.dec.ReadToken()
-	return o.broken(err)
-}
-
-// text reads a string into *s. One that equals a usual value is not copied.
-func (o *object) text(s *string, usual ...string) Reason {
-	if o.dec.PeekKind() != '"' {
-		return o.wrongType()
-	}
-	quoted, err := o.dec.ReadValue()
-	if err != nil {
-		return o.broken(err)
-	}
-	for _, u := range usual {
-		if len(quoted) == len(u)+2 && string(quoted[1:len(quoted)-1]) == u {
-			*s = u
+		switch o.space() {
+		case ']':
+			o.pos++
 			return ""
+		case ',':
+			o.pos++
+		default:
+			return ReasonNotJSON
 		}
 	}
-	*s = plain(quoted)
-	return ""
 }
 
-func plain(quoted jsontext.Value) string {
-	if len(quoted) >= 2 && bytes.IndexByte(quoted, '\\') < 0 {
-		return string(quoted[1 : len(quoted)-1])
+// text reads a string into *s.
+func (o *object) text(s *string) Reason {
+	if o.ahead() != '"' {
+		return o.wrongType()
 	}
-	b, _ := jsontext.AppendUnquote(nil, quoted)
-	return string(b)
+	written, escaped, r := o.quoted()
+	if r != "" {
+		return r
+	}
+	if escaped {
+		written = unescaped(written)
+	}
+	*s = written
+	return ""
 }
 
 // truth reads a boolean.
 func (o *object) truth(b *bool) Reason {
-	switch o.dec.PeekKind() {
+	switch c := o.ahead(); c {
 	case 't', 'f':
-		t, err := o.dec.ReadToken()
-		if err != nil {
-			return o.broken(err)
+		if r := o.skip(); r != "" {
+			return r
 		}
-		*b = t.Bool()
+		*b = c == 't'
 		return ""
 	default:
 		return o.wrongType()
@@ -200,18 +142,18 @@ const lastDate = 253402300799
 // date reads a NumericDate (RFC 7519 section 2): seconds since 1970, with or
 // without a fraction or an exponent.
 func (o *object) date(t *time.Time) Reason {
-	if o.dec.PeekKind() != '0' {
+	if o.ahead() != '0' {
 		return o.wrongType()
 	}
-	raw, err := o.dec.ReadValue()
-	if err != nil {
-		return o.broken(err)
+	raw, r := o.raw()
+	if r != "" {
+		return r
 	}
-	if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil && 0 <= n && n <= lastDate {
+	if n, err := strconv.ParseInt(raw, 10, 64); err == nil && 0 <= n && n <= lastDate {
 		*t = time.Unix(n, 0).UTC()
 		return ""
 	}
-	f, err := strconv.ParseFloat(string(raw), 64)
+	f, err := strconv.ParseFloat(raw, 64)
 	if err != nil || !(0 <= f && f <= lastDate) {
 		if o.lenient {
 			return ""
@@ -227,7 +169,7 @@ func (o *object) date(t *time.Time) Reason {
 // numbers, booleans and arrays of these, where null means absent; or a query
 // string, as the Go helper library writes them.
 func (o *object) values(v *url.Values) Reason {
-	switch o.dec.PeekKind() {
+	switch o.ahead() {
 	case '"':
 		var query string
 		if r := o.text(&query); r != "" {
@@ -238,7 +180,7 @@ func (o *object) values(v *url.Values) Reason {
 	case '{':
 		*v = url.Values{}
 		return o.each(func(name string) Reason {
-			if o.dec.PeekKind() == '[' {
+			if o.ahead() == '[' {
 				return o.elements(func() Reason { return o.scalar(*v, name) })
 			}
 			return o.scalar(*v, name)
@@ -249,7 +191,7 @@ func (o *object) values(v *url.Values) Reason {
 }
 
 func (o *object) scalar(v url.Values, name string) Reason {
-	switch o.dec.PeekKind() {
+	switch o.ahead() {
 	case '"':
 		var s string
 		if r := o.text(&s); r != "" {
@@ -258,14 +200,14 @@ func (o *object) scalar(v url.Values, name string) Reason {
 		v.Add(name, s)
 		return ""
 	case '0', 't', 'f':
-		raw, err := o.dec.ReadValue()
-		if err != nil {
-			return o.broken(err)
+		raw, r := o.raw()
+		if r != "" {
+			return r
 		}
-		v.Add(name, string(raw))
+		v.Add(name, raw)
 		return ""
 	case 'n':
-		return o.broken(o.dec.SkipValue())
+		return o.skip()
 	default:
 		return o.wrongType()
 	}
@@ -273,26 +215,8 @@ func (o *object) scalar(v url.Values, name string) Reason {
 
 // wrongType skips the value ahead and says that its type is wrong.
 func (o *object) wrongType() Reason {
-	if err := o.dec.SkipValue(); err != nil {
-		return o.broken(err)
-	}
-	if o.lenient {
-		return ""
+	if r := o.skip(); r != "" || o.lenient {
+		return r
 	}
 	return ReasonValueType
-}
-
-// broken says what a decoder's error means; nil means nothing.
-func (o *object) broken(err error) Reason {
-	switch {
-	case err == nil:
-		return ""
-	case errors.Is(err, jsontext.ErrDuplicateName):
-		return ReasonDuplicateName
-	case jsontext.Value(o.data).IsValid(jsontext.AllowInvalidUTF8(true), jsontext.AllowDuplicateNames(true)):
-		// Nothing but its UTF-8 can be wrong with it.
-		return ReasonInvalidUTF8
-	default:
-		return ReasonNotJSON
-	}
 }

@@ -70,7 +70,7 @@ func privateJWK(data []byte) (crypto.Signer, string) {
 	var w rawJWK
 	var d, p, q string
 	o := newObject(false)
-	o.of(data)
+	o.of(string(data))
 	r := o.all(append([]string{"d", "p", "q"}, jwkNames()...), func(name string) Reason {
 		switch name {
 		case "d":

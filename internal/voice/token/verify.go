@@ -13,9 +13,17 @@ type Verifier struct {
 	tickets Tickets
 	now     func() time.Time
 
-	// readers keeps *object between tokens: their decoders hold most of what a
-	// verification would allocate.
-	readers sync.Pool
+	// benches keeps *bench between tokens.
+	benches sync.Pool
+}
+
+// bench is what one token is taken apart on. Nothing of it is returned.
+type bench struct {
+	object
+	macs   macs
+	buf    []byte
+	one    [1]*Key
+	claims Claims // as Keys.Revoked is asked about them
 }
 
 // NewVerifier returns a verifier that asks keys and tickets and reads the time
@@ -24,10 +32,7 @@ func NewVerifier(keys Keys, tickets Tickets, now func() time.Time) *Verifier {
 	if tickets == nil {
 		tickets = noTickets{}
 	}
-	return &Verifier{
-		keys: keys, tickets: tickets, now: now,
-		readers: sync.Pool{New: func() any { return newObject(false) }},
-	}
+	return &Verifier{keys: keys, tickets: tickets, now: now, benches: sync.Pool{New: func() any { return new(bench) }}}
 }
 
 type noTickets struct{}
@@ -49,78 +54,89 @@ func (noTickets) Look(context.Context, string, time.Time) (Claims, Reason, error
 // revocation. So a reason that concerns claims, time or revocation is about a
 // token that the key really signed.
 func (v *Verifier) Verify(ctx context.Context, text string) (Claims, error) {
-	return v.let(ctx, text, v.tickets.Redeem)
+	return v.let(ctx, text, true)
 }
 
 // Examine is Verify that does not use a ticket up; see Tickets.Look.
 func (v *Verifier) Examine(ctx context.Context, text string) (Claims, error) {
-	return v.let(ctx, text, v.tickets.Look)
+	return v.let(ctx, text, false)
 }
 
 // Revoked reports whether accepted claims would be refused now because their
 // key, token id or identity was revoked since.
 func (v *Verifier) Revoked(c Claims) bool { return v.keys.Revoked(&c) }
 
-func (v *Verifier) let(ctx context.Context, text string, ticket func(context.Context, string, time.Time) (Claims, Reason, error)) (Claims, error) {
-	var claims Claims
+func (v *Verifier) let(ctx context.Context, text string, use bool) (Claims, error) {
+	t := v.benches.Get().(*bench)
+	defer v.benches.Put(t)
 	var bad verdict
 	if ticketLike(text) {
 		var err error
-		if claims, bad, err = v.judgeTicket(ctx, text, ticket); err != nil {
+		if bad, err = v.judgeTicket(ctx, t, text, use); err != nil {
 			return Claims{}, err
 		}
 	} else {
-		claims, bad = v.judge(text)
+		bad = v.judge(t, text)
+		t.of("")
 	}
+	claims := t.claims
+	t.claims, t.one[0] = Claims{}, nil
 	if !bad.ok() {
 		return Claims{}, v.refusal(text, bad)
 	}
 	return claims, nil
 }
 
-func (v *Verifier) judgeTicket(ctx context.Context, text string, ticket func(context.Context, string, time.Time) (Claims, Reason, error)) (Claims, verdict, error) {
+func (v *Verifier) judgeTicket(ctx context.Context, t *bench, text string, use bool) (verdict, error) {
 	if len(text) != TicketSize {
-		return Claims{}, verdict{ReasonTicketUnknown, Whole}, nil
+		return verdict{ReasonTicketUnknown, Whole}, nil
 	}
 	now := v.now()
-	claims, r, err := ticket(ctx, text, now)
-	switch {
-	case err != nil:
-		return Claims{}, verdict{}, err
-	case r != "":
-		return Claims{}, verdict{r, Whole}, nil
-	case v.keys.Closed(claims.Account, Ticket, now):
-		return Claims{}, verdict{ReasonWayClosed, Whole}, nil
-	case v.keys.Revoked(&claims):
-		return Claims{}, verdict{ReasonRevoked, Whole}, nil
+	let := v.tickets.Look
+	if use {
+		let = v.tickets.Redeem
+	}
+	claims, r, err := let(ctx, text, now)
+	if err != nil || r != "" {
+		return verdict{r, Whole}, err
 	}
 	claims.Kind, claims.Features = Ticket, textFeatures(text)
 	claims.Features.IdentityMod3 = len(claims.Identity) % 3
 	claims.Features.IdentityNonASCII = !ascii(claims.Identity)
-	return claims, verdict{}, nil
+	t.claims = claims
+	return v.holds(t, now), nil
 }
 
-func (v *Verifier) judge(text string) (Claims, verdict) {
-	o := v.readers.Get().(*object)
-	c, h, b, bad := read(o, text)
-	o.of(nil)
-	v.readers.Put(o)
-	if !bad.ok() {
-		return Claims{}, bad
+// holds says whether the account still lets in what t.claims say.
+func (v *Verifier) holds(t *bench, now time.Time) verdict {
+	switch {
+	case v.keys.Closed(t.claims.Account, t.claims.Kind, now):
+		return verdict{ReasonWayClosed, Whole}
+	case v.keys.Revoked(&t.claims):
+		return verdict{ReasonRevoked, Whole}
+	default:
+		return verdict{}
 	}
-	keys, audience, r := v.key(h, &b)
+}
+
+func (v *Verifier) judge(t *bench, text string) verdict {
+	c, h, b, bad := read(&t.object, &t.buf, text)
+	if !bad.ok() {
+		return bad
+	}
+	keys, audience, r := v.key(t, h, &b)
 	if r != "" {
-		return Claims{}, verdict{r, Whole}
+		return verdict{r, Whole}
 	}
 	var signer *Key
 	for _, k := range keys {
-		if k.algorithm == h.alg && k.signed(c.signed, c.signature) {
+		if k.algorithm == h.alg && k.signed(&t.macs, c.signed, c.signature) {
 			signer = k
 			break
 		}
 	}
 	if signer == nil {
-		return Claims{}, verdict{ReasonSignatureMismatch, Signature}
+		return verdict{ReasonSignatureMismatch, Signature}
 	}
 	r = b.semantics()
 	switch {
@@ -132,30 +148,24 @@ func (v *Verifier) judge(text string) (Claims, verdict) {
 	case signer.account != b.account():
 		r = ReasonAccountMismatch
 	}
-	if r != "" {
-		return Claims{}, verdict{r, Payload}
-	}
 	now := v.now()
-	if r := b.timely(now); r != "" {
-		return Claims{}, verdict{r, Payload}
+	if r == "" {
+		r = b.timely(now)
 	}
-	claims := b.claims()
-	claims.Account, claims.KeyID = signer.account, signer.id
-	if v.keys.Closed(claims.Account, claims.Kind, now) {
-		return Claims{}, verdict{ReasonWayClosed, Whole}
+	if r != "" {
+		return verdict{r, Payload}
 	}
-	claims.Features = textFeatures(text)
-	describe(&claims.Features, h, &b)
-	claims.Features.KeyID = signer.id
-	if v.keys.Revoked(&claims) {
-		return Claims{}, verdict{ReasonRevoked, Whole}
-	}
-	return claims, verdict{}
+	t.claims = b.claims()
+	t.claims.Account, t.claims.KeyID = signer.account, signer.id
+	t.claims.Features = textFeatures(text)
+	describe(&t.claims.Features, h, &b)
+	t.claims.Features.KeyID = signer.id
+	return v.holds(t, now)
 }
 
 // read does with o what can be done without a key, up to where one is needed.
-func read(o *object, text string) (compact, joseHeader, body, verdict) {
-	c, bad := open(text, MaxSize)
+func read(o *object, buf *[]byte, text string) (compact, joseHeader, body, verdict) {
+	c, bad := open(text, MaxSize, buf)
 	if !bad.ok() {
 		return compact{}, joseHeader{}, body{}, bad
 	}
@@ -191,7 +201,7 @@ func read(o *object, text string) (compact, joseHeader, body, verdict) {
 
 // key finds what the token must be signed with, any of the keys, and the
 // audience that an own issuer's token must name.
-func (v *Verifier) key(h joseHeader, b *body) (keys []*Key, audience string, r Reason) {
+func (v *Verifier) key(t *bench, h joseHeader, b *body) (keys []*Key, audience string, r Reason) {
 	var one *Key
 	switch {
 	case b.ownIssuer():
@@ -202,7 +212,8 @@ func (v *Verifier) key(h joseHeader, b *body) (keys []*Key, audience string, r R
 		keys, r = v.keys.AuthTokens(b.issuer)
 	}
 	if one != nil {
-		keys = []*Key{one}
+		t.one[0] = one
+		keys = t.one[:]
 	}
 	if r == "" && !slices.ContainsFunc(keys, func(k *Key) bool { return k.algorithm == h.alg }) {
 		r = ReasonAlgorithmMismatch

@@ -16,12 +16,12 @@ type change struct {
 	where token.Part // Whole: the text
 	late  bool       // made after signing; else the key signed what was changed
 
-	able    func(s *spec) bool                                                     // nil: every signed token
-	plan    func(m *maker, s *spec)                                                // before anything is written
-	json    func(m *maker, header, payload []byte) (newHeader, newPayload []byte)  // before it is encoded
-	segment func(m *maker, segment string) string                                  // of the part where, before it is signed
-	after   func(m *maker, d *draft) string                                        // the text instead; "" or the same: this token cannot be changed so
-	ticket  func(r *rand.Rand, text string) string                                 // of a ticket
+	able    func(s *spec) bool                                                    // nil: every signed token
+	plan    func(m *maker, s *spec)                                               // before anything is written
+	json    func(m *maker, header, payload []byte) (newHeader, newPayload []byte) // before it is encoded
+	segment func(m *maker, segment string) string                                 // of the part where, before it is signed
+	after   func(m *maker, d *draft) string                                       // the text instead; "" or the same: this token cannot be changed so
+	ticket  func(r *rand.Rand, text string) string                                // of a ticket
 }
 
 func (c *change) label() string {
@@ -124,7 +124,7 @@ func changedSegment(part token.Part) func(*maker, *draft) string {
 		if part == token.Header && d.h == raw.EncodeToString(d.header) || part == token.Payload && d.p == raw.EncodeToString(d.payload) {
 			return ""
 		}
-		return d.text() + " "[:0]
+		return d.text()
 	}
 }
 
@@ -180,7 +180,7 @@ func surroundings() []change {
 		}),
 		whole("no header", "without a header", func(_ *maker, d *draft) string { return "." + d.p + "." + d.s }),
 		whole("no payload", "without a payload", func(_ *maker, d *draft) string { return d.h + ".." + d.s }),
-		{name: "too large", words: "of more than 8 KiB", plan: func(_ *maker, s *spec) { s.size, s.wish = token.MaxSize+100, any_ }},
+		{name: "too large", words: "of more than 8 KiB", plan: func(_ *maker, s *spec) { s.size, s.wish = token.MaxSize+100, anyShape }},
 	}
 }
 
@@ -325,7 +325,7 @@ func payloads() []change {
 	return []change{
 		plan("expired", "that expired a second ago", nil, func(s *spec) {
 			now := s.source.now().Unix()
-			s.issued, s.notBefore, s.expires, s.half, s.wish = now-hour, 0, now-1, false, any_
+			s.issued, s.notBefore, s.expires, s.half, s.wish = now-hour, 0, now-1, false, anyShape
 		}),
 		plan("expired long ago", "that expired a day ago", nil, func(s *spec) {
 			now := s.source.now().Unix()

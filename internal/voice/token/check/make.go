@@ -17,7 +17,7 @@ import (
 type wish uint8
 
 const (
-	any_       wish = iota
+	anyShape   wish = iota
 	clean           // without '-' and '_'
 	zeroLast        // the last byte is zero
 	zeroFirst       // the first byte is zero
@@ -95,7 +95,7 @@ type maker struct {
 	clock time.Time
 }
 
-// letterReader is where PS256 has its salts from.
+// byteReader is where PS256 has its salts from.
 type byteReader struct{ r *rand.Rand }
 
 func (b byteReader) Read(p []byte) (int, error) {
@@ -166,7 +166,7 @@ func (m *maker) draw(i int) *spec {
 		s.wish = spaceFirst
 	}
 	if !s.key.secret() {
-		s.wish = any_
+		s.wish = anyShape
 	}
 	s.alg = s.key.Algorithm
 	if s.key.Kind == token.Access {
@@ -191,7 +191,7 @@ func (m *maker) build(s *spec) (d draft, text string, ok bool) {
 	d.spec = s
 	filler := m.fill(s)
 	tries := 1
-	if s.wish != any_ {
+	if s.wish != anyShape {
 		tries = 3000
 	}
 	for s.tail = 0; s.tail < tries; s.tail++ {
@@ -205,7 +205,7 @@ func (m *maker) build(s *spec) (d draft, text string, ok bool) {
 	}
 	before := d.text()
 	text = s.change.after(m, &d)
-	return d, text, text != before && text != ""
+	return d, text, text != "" && (text != before || s.change.segment != nil)
 }
 
 // fill returns how many characters of filling bring the token to the wanted size,
@@ -216,7 +216,7 @@ func (m *maker) fill(s *spec) int {
 	}
 	s.outgoing = true
 	quiet := *s
-	quiet.change, quiet.wish = nil, any_
+	quiet.change, quiet.wish = nil, anyShape
 	d := draft{spec: &quiet}
 	size := func(filler int) int {
 		d.header, d.payload = m.object(&quiet, filler)
