@@ -1,6 +1,7 @@
 package token
 
 import (
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -243,6 +244,20 @@ func (w *rawJWK) readOKP(k *JWK) Reason {
 	k.ed25519 = x
 	k.algorithms = []string{"EdDSA", "Ed25519"} // RFC 8037, RFC 9864
 	return ""
+}
+
+// public returns the key, nil for a secret.
+func (k *JWK) public() crypto.PublicKey {
+	switch {
+	case k.ecdsa != nil:
+		return k.ecdsa
+	case k.ed25519 != nil:
+		return k.ed25519
+	case k.rsa != nil:
+		return k.rsa
+	default:
+		return nil
+	}
 }
 
 // signatureAlgorithms returns every algorithm that some key can be pinned to.

@@ -82,13 +82,13 @@ const (
 	ReasonTicketExpired Reason = "ticket_expired" // nobody used it in time
 )
 
-// What is wrong with a JSON Web Key; only from ParseJWK and VerifyJWS.
+// What is wrong with a JSON Web Key; only from ParseJWK, ParseJWKSet and VerifyJWS.
 const (
 	ReasonKeyMalformed   Reason = "key_malformed"   // a member is missing, not canonical base64url, or not a point of the curve
 	ReasonKeyUnsupported Reason = "key_unsupported" // a kty, crv or alg that we do not implement, or that do not go together
 	ReasonKeyWeak        Reason = "key_weak"        // RSA under 2048 bits, or an HMAC key shorter than its hash (RFC 7518 section 3.2)
 	ReasonKeyUse         Reason = "key_use"         // "use" or "key_ops" do not allow verifying
-	ReasonKeyCount       Reason = "key_count"       // a set that does not hold exactly one key
+	ReasonKeyCount       Reason = "key_count"       // a set that does not hold exactly one key, or two of one id
 )
 
 // Reasons returns every Reason there is, in the order of their declaration.

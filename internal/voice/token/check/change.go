@@ -22,6 +22,8 @@ type change struct {
 	segment func(m *maker, segment string) string                                 // of the part where, before it is signed
 	after   func(m *maker, d *draft) string                                       // the text instead; "" or the same: this token cannot be changed so
 	ticket  func(r *rand.Rand, text string) string                                // of a ticket
+
+	number, nameNumber int // of label and name among the answers
 }
 
 func (c *change) label() string {

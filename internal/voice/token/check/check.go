@@ -495,37 +495,40 @@ func refusalOf(err error) (refused bool, why string) {
 	return false, ""
 }
 
-// cover picks tokens so that every answer to every question is among those of
-// every kind, and of every key, as often as the sample allows.
+// cover picks tokens so that every answer to every question is among the valid
+// ones of every key, and every fault among the others of every kind, as often as
+// the sample allows. At most a third of it are such others.
 func cover(vectors []uint8, width, n, sample int) []int {
-	type cell struct {
-		key, dimension, value uint8
-	}
-	// The key's number is the answer before the changes' four; see newDimensions.
-	key := width - 5
+	type cell struct{ of, dimension, value uint8 }
+	key, change := width-5, width-4 // see newDimensions
 	seen := map[cell]int{}
 	taken := make([]bool, n)
 	var chosen []int
-	for round := 1; len(chosen) < sample && round <= 64; round *= 2 {
+	wrong := 0
+	for round := 1; len(chosen) < sample && round <= 1<<16; round *= 2 {
 		for i := 0; i < n && len(chosen) < sample; i++ {
-			if taken[i] {
+			v := vectors[i*width : (i+1)*width]
+			of, from, to := v[key], 0, change
+			if v[change] != 0 {
+				of, from, to = v[0], change, change+1
+			}
+			if taken[i] || from == change && wrong >= sample/3 {
 				continue
 			}
-			v := vectors[i*width : (i+1)*width]
 			wanted := false
-			for d, value := range v {
-				if seen[cell{v[key], uint8(d), value}] < round {
-					wanted = true
-					break
-				}
+			for d := from; d < to && !wanted; d++ {
+				wanted = seen[cell{of, uint8(d), v[d]}] < round
 			}
 			if !wanted {
 				continue
 			}
 			taken[i] = true
 			chosen = append(chosen, i)
-			for d, value := range v {
-				seen[cell{v[key], uint8(d), value}]++
+			if from == change {
+				wrong++
+			}
+			for d := from; d < to; d++ {
+				seen[cell{of, uint8(d), v[d]}]++
 			}
 		}
 	}
