@@ -56,10 +56,17 @@ func (s *Store) UsersByLogin(ctx context.Context, login string) ([]people.User, 
 
 // PutUser implements people.Store.
 func (s *Store) PutUser(ctx context.Context, u people.User) error {
+	return putUser(ctx, s.write, u)
+}
+
+func putUser(ctx context.Context, to interface {
+	ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error)
+}, u people.User,
+) error {
 	if !u.Role.Valid() || fold(u.Name) == "" {
 		return fault.New(fault.Invalid, "A user has a name and one of the roles admin, team_lead and agent.")
 	}
-	_, err := s.exec(ctx, "user", `
+	_, err := to.ExecContext(ctx, `
 		INSERT INTO users (id, account, name, name_key, email, email_key, role, identity, password, disabled, created)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		ON CONFLICT (id) DO UPDATE SET name = excluded.name, name_key = excluded.name_key, email = excluded.email,
@@ -68,15 +75,78 @@ func (s *Store) PutUser(ctx context.Context, u people.User) error {
 		WHERE account = excluded.account`,
 		u.ID, u.Account, u.Name, fold(u.Name), u.Email, orNull(fold(u.Email)), u.Role, orNull(u.Identity),
 		u.Password, u.Disabled, micros(u.Created))
+	return userFailure(err)
+}
+
+// userFailure says which of the things that are had once somebody has already.
+func userFailure(err error) error {
+	err = failure("user", err)
+	if err == nil || fault.KindOf(err) != fault.Conflict {
+		return err
+	}
+	for column, message := range map[string]string{
+		"users.name_key":  "Somebody has this name already. Names are had once, whatever the case.",
+		"users.email_key": "Somebody has this e-mail address already.",
+		"users.identity":  "Somebody has this identity already.",
+	} {
+		if strings.Contains(err.Error(), column) {
+			return fault.Wrap(fault.Conflict, err, message)
+		}
+	}
 	return err
+}
+
+// ListUsers implements people.Store.
+func (s *Store) ListUsers(ctx context.Context, account string) ([]people.Listing, error) {
+	all := []people.Listing{}
+	err := s.query(ctx, "user", func(r *sql.Rows) error {
+		var l people.Listing
+		var seen int64
+		u, err := scanUser(r.Scan, &l.Passkeys, &l.SSO, &seen)
+		l.User, l.Seen = u, moment(seen)
+		all = append(all, l)
+		return err
+	}, `SELECT `+userColumns+`, (SELECT count(*) FROM passkeys WHERE passkeys.user = users.id),
+			EXISTS (SELECT 1 FROM subjects WHERE subjects.user = users.id), users.seen
+		FROM users WHERE account = ? ORDER BY seq`, account)
+	return all, err
+}
+
+// ChangeUser implements people.Store.
+func (s *Store) ChangeUser(ctx context.Context, id string, change func(*people.User, int) error) (before, after people.User, err error) {
+	err = s.inTx(ctx, "user", func(tx *sql.Tx) error {
+		if before, err = scanUser(tx.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users WHERE id = ?`, id).Scan); err != nil {
+			return err
+		}
+		var otherAdmins int
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM users WHERE account = ? AND role = ? AND disabled = 0 AND id <> ?`,
+			before.Account, people.Admin, id).Scan(&otherAdmins); err != nil {
+			return err
+		}
+		after = before
+		if err := change(&after, otherAdmins); err != nil {
+			return err
+		}
+		after.ID, after.Account = before.ID, before.Account
+		return putUser(ctx, tx, after)
+	})
+	if err != nil {
+		return people.User{}, people.User{}, err
+	}
+	return before, after, nil
 }
 
 // PutSession implements people.Store.
 func (s *Store) PutSession(ctx context.Context, n people.Session) error {
-	_, err := s.exec(ctx, "session", `
-		INSERT INTO sessions (hash, user, created, seen, expires, remote, browser) VALUES (?, ?, ?, ?, ?, ?, ?)`,
-		n.Hash, n.User, micros(n.Created), micros(n.Seen), micros(n.Expires), n.Remote, n.Browser)
-	return err
+	return s.inTx(ctx, "session", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO sessions (hash, user, created, seen, expires, remote, browser) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			n.Hash, n.User, micros(n.Created), micros(n.Seen), micros(n.Expires), n.Remote, n.Browser); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE users SET seen = ? WHERE id = ? AND seen < ?`, micros(n.Seen), n.User, micros(n.Seen))
+		return err
+	})
 }
 
 // SessionByHash implements people.Store.
@@ -97,8 +167,14 @@ func (s *Store) SessionByHash(ctx context.Context, hash string, now time.Time) (
 
 // TouchSession implements people.Store.
 func (s *Store) TouchSession(ctx context.Context, hash string, seen, expires time.Time) error {
-	_, err := s.exec(ctx, "session", `UPDATE sessions SET seen = ?, expires = ? WHERE hash = ?`, micros(seen), micros(expires), hash)
-	return err
+	return s.inTx(ctx, "session", func(tx *sql.Tx) error {
+		if _, err := tx.ExecContext(ctx, `UPDATE sessions SET seen = ?, expires = ? WHERE hash = ?`, micros(seen), micros(expires), hash); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `UPDATE users SET seen = ? WHERE seen < ? AND id = (SELECT user FROM sessions WHERE hash = ?)`,
+			micros(seen), micros(seen), hash)
+		return err
+	})
 }
 
 // DeleteSession implements people.Store.
@@ -113,63 +189,29 @@ func (s *Store) DeleteSessionsOf(ctx context.Context, user string) error {
 	return err
 }
 
+// DeleteSessionsBut implements people.Store.
+func (s *Store) DeleteSessionsBut(ctx context.Context, user, hash string) error {
+	_, err := s.exec(ctx, "session", `DELETE FROM sessions WHERE user = ? AND hash <> ?`, user, hash)
+	return err
+}
+
+// SessionsOf implements people.Store.
+func (s *Store) SessionsOf(ctx context.Context, user string, now time.Time) ([]people.Session, error) {
+	all := []people.Session{}
+	err := s.query(ctx, "session", func(r *sql.Rows) error {
+		n := people.Session{User: user}
+		var created, seen, expires int64
+		err := r.Scan(&n.Hash, &created, &seen, &expires, &n.Remote, &n.Browser)
+		n.Created, n.Seen, n.Expires = moment(created), moment(seen), moment(expires)
+		all = append(all, n)
+		return err
+	}, `SELECT hash, created, seen, expires, remote, browser FROM sessions
+		WHERE user = ? AND expires > ? ORDER BY seen DESC, hash`, user, micros(now))
+	return all, err
+}
+
 // SweepSessions implements people.Store.
 func (s *Store) SweepSessions(ctx context.Context, now time.Time) (int, error) {
 	n, err := s.exec(ctx, "session", `DELETE FROM sessions WHERE expires <= ?`, micros(now))
 	return int(n), err
-}
-
-// APIKeys implements people.Store.
-func (s *Store) APIKeys(ctx context.Context) ([]people.APIKey, error) {
-	var all []people.APIKey
-	err := s.query(ctx, "API key", func(r *sql.Rows) error {
-		var k people.APIKey
-		var sealed []byte
-		var created, revoked int64
-		err := r.Scan(&k.ID, &k.Account, &k.Name, &sealed, &created, &revoked)
-		if err != nil {
-			return err
-		}
-		k.Created, k.Revoked = moment(created), moment(revoked)
-		if k.Secret, err = s.box.Open(sealed, "api_keys "+k.ID); err != nil {
-			return err
-		}
-		all = append(all, k)
-		return nil
-	}, `SELECT id, account, name, secret, created, revoked FROM api_keys ORDER BY seq`)
-	return all, err
-}
-
-// PutAPIKey implements people.Store.
-func (s *Store) PutAPIKey(ctx context.Context, k people.APIKey) error {
-	_, err := s.exec(ctx, "API key", `
-		INSERT INTO api_keys (id, account, name, secret, created, revoked) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT (id) DO UPDATE SET name = excluded.name, secret = excluded.secret, revoked = excluded.revoked
-		WHERE account = excluded.account`,
-		k.ID, k.Account, k.Name, s.box.Seal(k.Secret, "api_keys "+k.ID), micros(k.Created), micros(k.Revoked))
-	return err
-}
-
-// AuthTokens implements people.Store.
-func (s *Store) AuthTokens(ctx context.Context) (map[string][]byte, error) {
-	all := map[string][]byte{}
-	err := s.query(ctx, "auth token", func(r *sql.Rows) error {
-		var account string
-		var sealed []byte
-		err := r.Scan(&account, &sealed)
-		if err == nil {
-			all[account], err = s.box.Open(sealed, "accounts "+account)
-		}
-		return err
-	}, `SELECT id, auth_token FROM accounts WHERE auth_token IS NOT NULL`)
-	return all, err
-}
-
-// PutAuthToken implements people.Store.
-func (s *Store) PutAuthToken(ctx context.Context, account string, token []byte) error {
-	n, err := s.exec(ctx, "account", `UPDATE accounts SET auth_token = ? WHERE id = ?`, s.box.Seal(token, "accounts "+account), account)
-	if err == nil && n == 0 {
-		return failure("account", sql.ErrNoRows)
-	}
-	return err
 }

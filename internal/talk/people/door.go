@@ -22,16 +22,22 @@ const (
 
 // Door lets people in: sign-in, sessions, sign-out.
 type Door struct {
-	store    Store
-	length   time.Duration
-	verifier *verifier
-	throttle *throttle
+	store      Store
+	staff      *Staff
+	account    string
+	length     time.Duration
+	verifier   *verifier
+	throttle   *throttle
+	ceremonies *ceremonies
+	refusals   *refusals
 }
 
 // DoorOptions is how a Door behaves.
 type DoorOptions struct {
 	Hashing Params        // of the decoy for unknown names: what the users' hashes were made with; zero: DefaultParams
 	Session time.Duration // a session ends so long after its last use; 0: SessionLength
+	Staff   *Staff        // who writes down what happens and ends devices; nil: nobody
+	Account string        // that failed sign-ins of nobody are written down for; "": they are not
 }
 
 // Client is where a sign-in comes from.
@@ -48,7 +54,13 @@ func NewDoor(store Store, o DoorOptions) *Door {
 	if o.Session <= 0 {
 		o.Session = SessionLength
 	}
-	return &Door{store: store, length: o.Session, verifier: newVerifier(o.Hashing), throttle: newThrottle()}
+	if o.Staff == nil {
+		o.Staff = NewStaff(StaffOptions{Store: store, Hashing: o.Hashing})
+	}
+	return &Door{
+		store: store, staff: o.Staff, account: o.Account, length: o.Session, verifier: newVerifier(o.Hashing), throttle: newThrottle(),
+		ceremonies: newCeremonies(), refusals: newRefusals(),
+	}
 }
 
 // SignIn checks a name (or e-mail address) and password and begins a session.
@@ -61,16 +73,16 @@ func (d *Door) SignIn(ctx context.Context, login, password string, c Client) (u 
 	if len(login) > 320 { // the longest e-mail address, RFC 3696 erratum 1690
 		login = login[:320]
 	}
-	byLogin, byRemote := "login "+login, "remote "+c.Remote
+	byLogin := "login " + login
 	// A name is charged before its password is looked at, so that guesses made at
 	// once do not all get through.
-	wait := d.throttle.wait(now, byRemote)
-	if wait <= 0 {
-		wait = d.throttle.charge(now, byLogin, loginFree)
+	err = d.mayTry(now, c)
+	if err == nil {
+		err = tooMany(d.throttle.charge(now, byLogin, loginFree))
 	}
-	if wait > 0 {
-		return User{}, Session{}, "", fault.Wrap(fault.TooMany, &Backoff{RetryAfter: wait},
-			"Too many attempts to sign in. Wait a moment, then try again.")
+	if err != nil {
+		d.refused(ctx, User{}, methodPassword, "too_many", c)
+		return User{}, Session{}, "", err
 	}
 	u, ok, err := d.find(ctx, login, password)
 	if err != nil {
@@ -78,26 +90,68 @@ func (d *Door) SignIn(ctx context.Context, login, password string, c Client) (u 
 		return User{}, Session{}, "", err
 	}
 	if !ok {
-		d.throttle.charge(now, byRemote, remoteFree)
+		d.throttle.charge(now, remoteKey(c), remoteFree)
+		d.refused(ctx, u, methodPassword, "wrong", c)
 		return User{}, Session{}, "", fault.New(fault.Unauthenticated, "Name or password is wrong.")
 	}
 	d.throttle.succeed(byLogin)
+	return d.begin(ctx, u, c, map[string]string{"method": methodPassword})
+}
 
+// The ways to sign in, as the audit log names them.
+const (
+	methodPassword = "password"
+	methodPasskey  = "passkey"
+	methodOIDC     = "oidc"
+)
+
+func remoteKey(c Client) string { return "remote " + network(c.Remote) }
+
+// mayTry says whether the client's address has to wait: fault.TooMany, or nil.
+func (d *Door) mayTry(now time.Time, c Client) error {
+	return tooMany(d.throttle.wait(now, remoteKey(c)))
+}
+
+func tooMany(wait time.Duration) error {
+	if wait <= 0 {
+		return nil
+	}
+	return fault.Wrap(fault.TooMany, &Backoff{RetryAfter: wait}, "Too many attempts to sign in. Wait a moment, then try again.")
+}
+
+// begin begins a session. The detail tells the audit log how the user signed in.
+func (d *Door) begin(ctx context.Context, u User, c Client, detail map[string]string) (User, Session, string, error) {
+	now := time.Now()
 	var secret [cookieSize]byte
 	_, _ = rand.Read(secret[:]) // never fails since Go 1.24
-	cookie = hex.EncodeToString(secret[:])
-	s = Session{
+	cookie := hex.EncodeToString(secret[:])
+	s := Session{
 		Hash: hashOf(cookie), User: u.ID, Created: now, Seen: now, Expires: now.Add(d.length),
 		Remote: c.Remote, Browser: c.Browser[:min(len(c.Browser), 300)], CSRF: csrfOf(cookie),
 	}
 	if err := d.store.PutSession(ctx, s); err != nil {
 		return User{}, Session{}, "", err
 	}
+	detail["session"], detail["browser"] = s.ID(), s.Browser
+	d.staff.note(ctx, u.ActorFrom(c), u.Account, SessionBegin, u.Name, detail)
 	return u, s, cookie, nil
 }
 
-// find returns the one user whom both login and password fit. It takes as long
-// for an unknown login as for a known one.
+// refused writes down that a sign-in failed; u is whom it was for, zero for
+// nobody known.
+func (d *Door) refused(ctx context.Context, u User, method, reason string, c Client) {
+	one := refusal{account: u.Account, target: u.Name, method: method, reason: reason, remote: network(c.Remote)}
+	if one.account == "" {
+		one.account = d.account
+	}
+	if one.account != "" && d.refusals.take(one) {
+		_ = d.staff.o.Audit.Record(ctx, one.entry(1))
+	}
+}
+
+// find returns the one user whom both login and password fit; when they do not,
+// ok is false and the user the one whose login it is, if that is one. It takes as
+// long for an unknown login as for a known one.
 func (d *Door) find(ctx context.Context, login, password string) (User, bool, error) {
 	users, err := d.store.UsersByLogin(ctx, login)
 	if err != nil {
@@ -105,6 +159,9 @@ func (d *Door) find(ctx context.Context, login, password string) (User, bool, er
 	}
 	var found User
 	n, checked := 0, false
+	if len(users) == 1 {
+		found = users[0] // who is meant, whether it is them or not
+	}
 	for _, u := range users {
 		if u.Disabled || u.Password == "" {
 			continue
@@ -151,30 +208,116 @@ func (d *Door) Resume(ctx context.Context, cookie string) (User, Session, error)
 	return u, s, nil
 }
 
-// SignOut ends the session of a cookie; without one it does nothing.
-func (d *Door) SignOut(ctx context.Context, cookie string) error {
-	return d.store.DeleteSession(ctx, hashOf(cookie))
+// SignOut ends the user's session.
+func (d *Door) SignOut(ctx context.Context, by Actor, u User, s Session) error {
+	if err := d.store.DeleteSession(ctx, s.Hash); err != nil {
+		return err
+	}
+	d.staff.note(ctx, by, u.Account, SessionEnd, u.Name, map[string]string{"session": s.ID()})
+	return nil
 }
 
-// SignOutAll ends all sessions of the user.
-func (d *Door) SignOutAll(ctx context.Context, user string) error {
-	return d.store.DeleteSessionsOf(ctx, user)
+// Sessions returns the user's sessions, the last used first.
+func (d *Door) Sessions(ctx context.Context, user string) ([]Session, error) {
+	return d.store.SessionsOf(ctx, user, time.Now())
 }
 
-// Sweep deletes sessions that have ended, every hour until ctx is done. Errors
-// go to report, if it is not nil.
+// EndSession ends the user's session with the id, and returns it; fault.NotFound
+// when there is none.
+func (d *Door) EndSession(ctx context.Context, by Actor, u User, id string) (Session, error) {
+	all, err := d.Sessions(ctx, u.ID)
+	if err != nil {
+		return Session{}, err
+	}
+	for _, s := range all {
+		if s.ID() == id {
+			return s, d.SignOut(ctx, by, u, s)
+		}
+	}
+	return Session{}, fault.New(fault.NotFound, "There is no such session.")
+}
+
+// ChangePassword gives the user a new password. The present one must be shown,
+// with the same limits as at sign-in. All other sessions end, and the devices.
+func (d *Door) ChangePassword(ctx context.Context, by Actor, u User, s Session, current, password string, c Client) error {
+	if u.Password == "" {
+		return fault.New(fault.Conflict, "You have no password here: you sign in through your company. An admin can give you one.")
+	}
+	if err := CheckPassword(password); err != nil {
+		return err
+	}
+	now, key := time.Now(), "user "+u.ID
+	err := d.mayTry(now, c)
+	if err == nil {
+		err = tooMany(d.throttle.charge(now, key, loginFree))
+	}
+	if err != nil {
+		return err
+	}
+	ok, err := d.verifier.check(ctx, current, u.Password)
+	if err != nil {
+		d.throttle.refund(key)
+		return err
+	}
+	if !ok {
+		d.throttle.charge(now, remoteKey(c), remoteFree)
+		d.refused(ctx, u, methodPassword, "wrong_at_change", c)
+		return fault.New(fault.Invalid, "The present password is wrong.")
+	}
+	d.throttle.succeed(key)
+	phc, checked := Hash(password, d.staff.o.Hashing), u.Password
+	if _, _, err := d.store.ChangeUser(ctx, u.ID, func(now *User, _ int) error {
+		if now.Password != checked {
+			return fault.New(fault.Conflict, "The password was changed a moment ago, elsewhere.")
+		}
+		now.Password = phc
+		return nil
+	}); err != nil {
+		return err
+	}
+	d.staff.note(ctx, by, u.Account, PasswordChange, u.Name, map[string]string{"id": u.ID})
+	err = d.store.DeleteSessionsBut(ctx, u.ID, s.Hash)
+	if err == nil {
+		err = d.staff.revoke(ctx, by, u, "new password")
+	}
+	if err != nil {
+		return fault.Wrap(fault.Unavailable, err, "The password was changed, but other sessions or devices could not all be ended. Change it again.")
+	}
+	return nil
+}
+
+// ActorFrom returns the user as who acts from there.
+func (u User) ActorFrom(c Client) Actor {
+	return Actor{Kind: ByPerson, ID: u.ID, Name: u.Name, Remote: c.Remote}
+}
+
+// Sweep deletes sessions that have ended, every hour, and writes down failed
+// sign-ins that were counted, every minute, until ctx is done. Errors go to
+// report, if it is not nil.
 func (d *Door) Sweep(ctx context.Context, report func(error)) {
-	tick := time.NewTicker(time.Hour)
+	tick := time.NewTicker(refusalWindow)
 	defer tick.Stop()
+	var swept time.Time
 	for {
-		if _, err := d.store.SweepSessions(ctx, time.Now()); err != nil && ctx.Err() == nil && report != nil {
-			report(err)
+		if now := time.Now(); now.Sub(swept) >= time.Hour {
+			swept = now
+			if _, err := d.store.SweepSessions(ctx, now); err != nil && ctx.Err() == nil && report != nil {
+				report(err)
+			}
 		}
 		select {
 		case <-ctx.Done():
+			d.flush(context.WithoutCancel(ctx))
 			return
 		case <-tick.C:
+			d.flush(ctx)
 		}
+	}
+}
+
+func (d *Door) flush(ctx context.Context) {
+	for _, line := range d.refusals.flush() {
+		_ = d.staff.o.Audit.Record(ctx, line)
 	}
 }
 

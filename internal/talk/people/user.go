@@ -1,5 +1,5 @@
 // Package people knows who works in an account: users and their roles,
-// passwords, sessions, and the keys that programs show instead.
+// passwords and sessions.
 //
 // Everything here is safe for concurrent use. It never keeps a password or a
 // session's secret, only what they can be checked with, and never says whether
