@@ -14,6 +14,7 @@ import (
 // The reasons for the end of a stream, besides those of talk.Feed.
 const (
 	byeSignedOut = "signed_out"
+	byeChanged   = "changed" // what the viewer may see is different now: connect again
 	byeShutdown  = talk.ByeShutdown
 )
 
@@ -74,6 +75,17 @@ func (s *Server) endStreams(session, reason string) {
 	}
 }
 
+// endStreamsOf ends the streams of a user, except those of one session.
+func (s *Server) endStreamsOf(user, except, reason string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for st := range s.streams {
+		if st.whose.user == user && (except == "" || st.session != except) {
+			st.finish(reason)
+		}
+	}
+}
+
 // Close ends all event streams and refuses new ones, so that the HTTP server
 // can stop.
 func (s *Server) Close() {
@@ -126,8 +138,13 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			}
 			err = out.event(change.Event, change.Data)
 		case <-comment.C:
-			if _, gone := s.identify(r); fault.KindOf(gone) == fault.Unauthenticated && gone != nil {
+			now, gone := s.identify(r)
+			if gone != nil && fault.KindOf(gone) == fault.Unauthenticated {
 				_ = out.event("bye", bye{byeSignedOut}) // elsewhere: by a new password, or the key was revoked
+				return
+			}
+			if gone == nil && now.viewer != c.viewer {
+				_ = out.event("bye", bye{byeChanged}) // elsewhere: by a command, or an identity provider
 				return
 			}
 			err = out.comment()

@@ -23,6 +23,7 @@ import (
 	"dialtone/internal/health"
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
+	"dialtone/internal/talk/people/sso"
 	"dialtone/internal/voice/keyring"
 )
 
@@ -45,6 +46,10 @@ type DemoCarrier interface {
 // Options is what a Server serves.
 type Options struct {
 	Door         *people.Door
+	Staff        *people.Staff
+	SSO          *sso.Providers         // nil: no identity providers
+	AuditLog     AuditLog               // where the audit log is read
+	Hosts        func(name string) bool // whether the node serves the name, besides localhost; nil: none
 	Desk         *talk.Desk
 	Accounts     func(id string) (talk.Account, bool)
 	Keys         Keys
@@ -106,6 +111,11 @@ func New(o Options) *Server {
 	api := humago.New(s.mux, config)
 	api.UseMiddleware(s.authenticate(api))
 	s.sessionOperations(api)
+	s.methodOperations(api)
+	s.passkeyOperations(api)
+	s.ownOperations(api)
+	s.userOperations(api)
+	s.auditOperations(api)
 	s.agentOperations(api)
 	s.callOperations(api)
 	s.voicemailOperations(api)
@@ -116,6 +126,8 @@ func New(o Options) *Server {
 	s.issuerOperations(api)
 	s.demoOperations(api)
 
+	s.mux.HandleFunc("GET /api/v1/session/oidc/{id}/start", s.oidcStart)
+	s.mux.HandleFunc("GET /api/v1/session/oidc/{id}/callback", s.oidcCallback)
 	s.mux.HandleFunc("GET /api/v1/events", s.events)
 	s.mux.HandleFunc("GET /api/v1/voicemails/{id}/audio", s.voicemailAudio)
 	s.mux.HandleFunc("GET /healthz", s.healthz)

@@ -39,7 +39,7 @@ type signIn struct {
 // Resolve implements huma.Resolver: it keeps where the request comes from.
 func (in *signIn) Resolve(ctx huma.Context) []error {
 	r, _ := humago.Unwrap(ctx)
-	in.client = people.Client{Remote: remote(r), Browser: r.UserAgent()}
+	in.client = clientOf(r)
 	return nil
 }
 
@@ -73,11 +73,12 @@ func (s *Server) signIn(ctx context.Context, in *signIn) (*sessionAnswer, error)
 	if err != nil {
 		return nil, s.failed(err)
 	}
-	out := &sessionAnswer{Body: s.sessionOf(user, session)}
-	out.SetCookie = []http.Cookie{{
-		Name: cookieName, Value: cookie, Path: "/", HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
-	}}
-	return out, nil
+	return s.signedIn(user, session, cookie), nil
+}
+
+// signedIn is the answer that begins a session.
+func (s *Server) signedIn(u people.User, session people.Session, cookie string) *sessionAnswer {
+	return &sessionAnswer{SetCookie: []http.Cookie{*sessionCookie(cookie)}, Body: s.sessionOf(u, session)}
 }
 
 func (s *Server) sessionOf(u people.User, session people.Session) Session {
@@ -99,24 +100,20 @@ func (s *Server) session(ctx context.Context, _ *struct{}) (*sessionAnswer, erro
 	return &sessionAnswer{Body: s.sessionOf(c.user, c.session)}, nil
 }
 
-type signOut struct {
-	Cookie string `cookie:"dialtone_session"`
-}
-
 type signedOut struct {
 	SetCookie http.Cookie `header:"Set-Cookie"`
 }
 
-func (s *Server) signOut(ctx context.Context, in *signOut) (*signedOut, error) {
+func (s *Server) signOut(ctx context.Context, _ *struct{}) (*signedOut, error) {
 	c, err := person(ctx)
 	if err != nil {
 		return nil, s.failed(err)
 	}
-	if err := s.o.Door.SignOut(ctx, in.Cookie); err != nil {
+	if err := s.o.Door.SignOut(ctx, c.actor(), c.user, c.session); err != nil {
 		return nil, s.failed(err)
 	}
 	s.endStreams(c.session.Hash, byeSignedOut)
-	return &signedOut{SetCookie: http.Cookie{
-		Name: cookieName, Path: "/", MaxAge: -1, HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
-	}}, nil
+	gone := *sessionCookie("")
+	gone.MaxAge = -1
+	return &signedOut{SetCookie: gone}, nil
 }
