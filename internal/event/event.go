@@ -66,18 +66,26 @@ type Device struct {
 // TokenFeatures describe a token without revealing it (the outage was a cohort
 // of these: see docs/architecture.md).
 type TokenFeatures struct {
-	Kind              string // access, capability, ticket, unknown
-	KeyID             string
-	Algorithm         string
-	Size              int  // bytes
-	PayloadURLSafe    bool // the payload segment holds '-' or '_'
-	SignatureURLSafe  bool // the signature segment holds '-' or '_'
-	HeaderMod3        int  // decoded lengths modulo 3
-	PayloadMod3       int
-	IdentityMod3      int
-	IdentityNonASCII  bool
-	PayloadDash       bool
-	PayloadUnderscore bool
+	Kind      string // access, capability, ticket, unknown
+	KeyID     string // SK…, an issuer's trusted kid, AT…; AC… of a capability token that none of the account's keys is known for
+	Algorithm string // a known one, "none", "other"; "" when unreadable
+	Size      int    // bytes
+
+	// Whether a segment holds '-' or '_', and which.
+	HeaderURLSafe       bool
+	PayloadURLSafe      bool
+	SignatureURLSafe    bool
+	PayloadDash         bool
+	PayloadUnderscore   bool
+	SignatureDash       bool
+	SignatureUnderscore bool
+
+	// Decoded lengths in bytes modulo 3.
+	HeaderMod3       int
+	PayloadMod3      int
+	SignatureMod3    int
+	IdentityMod3     int
+	IdentityNonASCII bool
 }
 
 // CallEnded is the end of a call, after its record was written.

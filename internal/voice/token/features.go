@@ -3,6 +3,7 @@ package token
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"dialtone/internal/event"
 )
@@ -23,12 +24,16 @@ func textFeatures(text string) event.TokenFeatures {
 	payload, signature, _ := strings.Cut(rest, ".")
 	f.HeaderMod3 = decodedLen(header) % 3
 	f.PayloadMod3 = decodedLen(payload) % 3
-	f.PayloadDash = strings.IndexByte(payload, '-') >= 0
-	f.PayloadUnderscore = strings.IndexByte(payload, '_') >= 0
+	f.SignatureMod3 = decodedLen(signature) % 3
+	f.HeaderURLSafe = has(header, '-') || has(header, '_')
+	f.PayloadDash, f.PayloadUnderscore = has(payload, '-'), has(payload, '_')
 	f.PayloadURLSafe = f.PayloadDash || f.PayloadUnderscore
-	f.SignatureURLSafe = strings.ContainsAny(signature, "-_")
+	f.SignatureDash, f.SignatureUnderscore = has(signature, '-'), has(signature, '_')
+	f.SignatureURLSafe = f.SignatureDash || f.SignatureUnderscore
 	return f
 }
+
+func has(segment string, c byte) bool { return strings.IndexByte(segment, c) >= 0 }
 
 // decodedLen is the number of bytes that a segment stands for.
 func decodedLen(segment string) int {
@@ -58,7 +63,12 @@ func describe(f *event.TokenFeatures, h joseHeader, b *body) {
 }
 
 func ascii(s string) bool {
-	return strings.IndexFunc(s, func(c rune) bool { return c > 127 }) < 0
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // algorithmLabel bounds what a stranger's header can put into a metric.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"dialtone/internal/event"
 	"dialtone/internal/voice/token"
 )
 
@@ -507,6 +508,51 @@ func TestFeaturesOfRefused(t *testing.T) {
 	_, err = v.Verify(context.Background(), forge(`{"alg":"x\u001b[31m","typ":"JWT"}`, `{"iss":"AC\u001b[31m","scope":"scope:client:incoming?clientName=%1b"}`, nil))
 	if r := refused(t, err); r.Features.Algorithm != "other" || r.Features.KeyID != "" || r.Identity != "" || r.Account != "" {
 		t.Errorf("what a stranger wrote got through: %+v", r)
+	}
+}
+
+// TestFeatures compares the features of accepted and of refused tokens with what
+// their segments hold, over names and signatures of every kind.
+func TestFeatures(t *testing.T) {
+	v := verifier(newRing())
+	seen := map[string]int{}
+	for n := range 300 {
+		name := strings.Repeat("c", n%7) + []string{"?", "~", "é", "日本", "x"}[n%5]
+		header := accessHeader
+		if n%2 > 0 {
+			header = `{"alg":"HS256","typ":"JWT","cty":"twilio-fpa;v=1","x":"` + strings.Repeat(" ", n%3) + []string{"?", "~"}[n/2%2] + `"}`
+		}
+		key := secret
+		if n%3 == 0 {
+			key = authToken
+		}
+		text := forge(header, with("alice", name), key)
+		c, err := v.Verify(context.Background(), text)
+		f := c.Features
+		if err != nil {
+			f = refused(t, err).Features
+		}
+		seg := strings.Split(text, ".")
+		holds := func(part int, chars string) bool { return strings.ContainsAny(seg[part], chars) }
+		want := event.TokenFeatures{
+			Kind: "access", KeyID: keyID, Algorithm: "HS256", Size: len(text),
+			HeaderURLSafe: holds(0, "-_"), PayloadURLSafe: holds(1, "-_"), SignatureURLSafe: holds(2, "-_"),
+			PayloadDash: holds(1, "-"), PayloadUnderscore: holds(1, "_"), SignatureDash: holds(2, "-"), SignatureUnderscore: holds(2, "_"),
+			HeaderMod3: len(header) % 3, PayloadMod3: len(with("alice", name)) % 3, SignatureMod3: 32 % 3,
+			IdentityMod3: len(name) % 3, IdentityNonASCII: name[len(name)-1] > 127,
+		}
+		if f != want {
+			t.Fatalf("%q, %v:\n got %+v\nwant %+v", name, err, f, want)
+		}
+		for what, is := range map[string]bool{
+			"header": f.HeaderURLSafe, "payload -": f.PayloadDash, "payload _": f.PayloadUnderscore,
+			"signature -": f.SignatureDash, "signature _": f.SignatureUnderscore,
+		} {
+			seen[fmt.Sprint(what, is)]++
+		}
+	}
+	if len(seen) != 10 {
+		t.Errorf("not every feature was seen with and without: %v", seen)
 	}
 }
 

@@ -143,7 +143,7 @@ func (c *course) report(took time.Duration) *Report {
 // find explains the failures among the valid tokens, or among the others.
 func (c *course) find(valid bool) Finding {
 	d := c.plan.dims
-	width, change := len(d.all), d.number[changeDimension]
+	change := d.number[changeDimension]
 	except := []string{}
 	if valid {
 		except = []string{changeDimension, "change anywhere", "changed part", "changed after signing"}
