@@ -92,14 +92,27 @@ func (a *air) WriteTo(b []byte, to net.Addr) (int, error) {
 
 type keys struct{}
 
-func (keys) APIKey(_ context.Context, id string) (string, []byte, bool) {
-	return account, []byte(secret), id == apiKey
+func (keys) APIKey(id string) (*token.Key, token.Reason) {
+	k, err := token.NewSecretKey(id, account, token.HS256, []byte(secret))
+	if err != nil || id != apiKey {
+		return nil, token.ReasonUnknownKey
+	}
+	return k, ""
 }
 
-func (keys) AuthToken(_ context.Context, id string) ([]byte, bool) {
-	return []byte("the account's auth token"), id == account
+func (keys) AuthTokens(id string) ([]*token.Key, token.Reason) {
+	k, err := token.NewSecretKey("AT1", account, token.HS256, []byte("the account's auth token"))
+	if err != nil || id != account {
+		return nil, token.ReasonUnknownAccount
+	}
+	return []*token.Key{k}, ""
 }
-func (keys) Revoked(context.Context, token.Claims) bool { return false }
+
+func (keys) IssuerKey(string, string) (*token.Key, string, token.Reason) {
+	return nil, "", token.ReasonUnknownIssuer
+}
+func (keys) Closed(string, token.Kind, time.Time) bool { return false }
+func (keys) Revoked(*token.Claims) bool                { return false }
 
 // chromium is one for all tests: to start one takes longer than most of them.
 var chromium *browser.Browser
@@ -163,7 +176,7 @@ func newLab(t *testing.T) *lab {
 	l.host = "localhost:" + listener.Addr().String()[strings.LastIndex(listener.Addr().String(), ":")+1:]
 	l.minter = token.NewMinter(token.Signer{Account: account, KeyID: apiKey, Secret: []byte(secret), AuthToken: []byte("the account's auth token")})
 	l.server, err = sdk.New(sdk.Options{
-		Verifier: token.NewVerifier(keys{}, time.Now), Exchange: l, NewPeer: sdk.RTC(engine), Log: log,
+		Verifier: token.NewVerifier(keys{}, nil, time.Now), Exchange: l, NewPeer: sdk.RTC(engine), Log: log,
 		Region: "EU_IRELAND", Edge: "lab", Gateway: "lab-node", EventHost: l.host,
 		Events:    event.SinkFunc(l.publish),
 		OnMessage: l.message,

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/nyaruka/phonenumbers"
 
 	"dialtone/internal/talk"
-	"dialtone/internal/talk/people"
 )
 
 // directory is the account that this node serves, as it was at the start.
@@ -26,6 +24,9 @@ func (d directory) Account(id string) (talk.Account, bool) {
 
 // openAccount makes sure that the account, its keys and the configured lines exist.
 func (n *Node) openAccount(ctx context.Context) error {
+	if err := n.openKeys(ctx); err != nil {
+		return err
+	}
 	if n.o.Config.Demo {
 		if err := n.seedDemo(ctx); err != nil {
 			return err
@@ -33,7 +34,7 @@ func (n *Node) openAccount(ctx context.Context) error {
 	} else if err := n.ensureAccount(ctx); err != nil {
 		return err
 	}
-	if err := n.ensureConsoleKey(ctx); err != nil {
+	if err := n.keys.Ensure(ctx, n.directory.account.ID); err != nil {
 		return err
 	}
 	lines, err := n.store.Lines(ctx)
@@ -54,8 +55,7 @@ func (n *Node) openAccount(ctx context.Context) error {
 			n.directory.line = l
 		}
 	}
-	n.keys, err = newKeyring(ctx, n.store)
-	return err
+	return nil
 }
 
 // ensureAccount takes the configured account's settings into the store.
@@ -109,30 +109,6 @@ func EnsureAccount(ctx context.Context, store talk.Store, name, zone string) (ta
 		}
 	}
 	return account, nil
-}
-
-// ensureConsoleKey makes the secrets that the account's tokens are signed with.
-func (n *Node) ensureConsoleKey(ctx context.Context) error {
-	keys, err := n.store.APIKeys(ctx)
-	if err != nil {
-		return err
-	}
-	account := n.directory.account.ID
-	if !slices.ContainsFunc(keys, func(k people.APIKey) bool {
-		return k.Account == account && k.Name == consoleKey && k.Revoked.IsZero()
-	}) {
-		key := people.APIKey{
-			ID: talk.NewID("SK"), Account: account, Name: consoleKey, Secret: []byte(rand.Text() + rand.Text()), Created: time.Now().UTC(),
-		}
-		if err := n.store.PutAPIKey(ctx, key); err != nil {
-			return err
-		}
-	}
-	tokens, err := n.store.AuthTokens(ctx)
-	if err != nil || len(tokens[account]) > 0 {
-		return err
-	}
-	return n.store.PutAuthToken(ctx, account, []byte(rand.Text()+rand.Text()))
 }
 
 // countryOf returns the country of a number, "US" when it cannot be told.

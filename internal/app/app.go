@@ -32,13 +32,19 @@ import (
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
 	"dialtone/internal/voice/carrier"
+	"dialtone/internal/voice/keyring"
 	"dialtone/internal/voice/rtc"
 	"dialtone/internal/voice/sdk"
 	"dialtone/internal/voice/switchboard"
-	"dialtone/internal/voice/token"
 	"dialtone/internal/voice/trunk"
 	"dialtone/web"
 )
+
+// store is what a node keeps.
+type store interface {
+	talk.Store
+	keyring.Store
+}
 
 // Options is what a node is built from.
 type Options struct {
@@ -50,6 +56,13 @@ type Options struct {
 
 	// Demo tells how the simulated carrier behaves, for tests; zero: as its defaults.
 	Demo carrier.Options
+
+	// WrapVerifier stands between devices and the verifier of their tokens, for
+	// tests: a broken release.
+	WrapVerifier func(sdk.Verifier) sdk.Verifier
+	// IssuerClient reads the key sets of accounts' own issuers, for tests; nil: one
+	// that goes to public addresses alone.
+	IssuerClient *http.Client
 }
 
 // Node is one machine's Dialtone.
@@ -62,9 +75,9 @@ type Node struct {
 
 	sockets    sockets
 	certs      *certs.Source
-	store      talk.Store
+	store      store
 	recordings *recordings.Dir
-	keys       *keyring
+	keys       *keyring.Ring
 	board      *switchboard.Switchboard
 	devices    *sdk.Server
 	trunks     *trunk.Server
@@ -130,13 +143,14 @@ func (n *Node) joinCalls(ctx context.Context) error {
 	n.teardown.add("browser legs", engine.Close)
 
 	n.devices, err = sdk.New(sdk.Options{
-		Verifier: token.NewVerifier(n.keys, time.Now), Exchange: exchange, NewPeer: sdk.RTC(engine), Events: n.events,
+		Verifier: n.verifier(), Exchange: exchange, NewPeer: sdk.RTC(engine), Events: n.events,
 		Log: n.log.With("part", "sdk"), Metrics: n.metrics, Origins: n.origins(), Gateway: hostName(), EventHost: "",
 		Limits: sdk.Limits{Connections: c.Devices.MaxConnections, FrameBytes: int64(c.Devices.MaxMessage)},
 	})
 	if err != nil {
 		return err
 	}
+	n.keys.OnChange(n.devices.Recheck)
 	n.trunks, err = trunk.New(n.trunkOptions(exchange))
 	if err != nil {
 		return err
@@ -164,8 +178,8 @@ func (n *Node) joinCalls(ctx context.Context) error {
 func (n *Node) openDoor(context.Context) error {
 	n.people = people.NewDoor(n.store, people.DoorOptions{})
 	o := httpapi.Options{
-		Door: n.people, Desk: n.desk, Accounts: n.directory.Account, Tokens: n.keys,
-		Keys: n.keys, Recordings: n.recordings, Console: n.o.Console, Signal: n.devices.Signal(),
+		Door: n.people, Desk: n.desk, Accounts: n.directory.Account, OutgoingApp: outgoingApp,
+		Keys: n.keys, Ring: n.keys, Devices: n.devices, FellBack: n.devices, Recordings: n.recordings, Console: n.o.Console, Signal: n.devices.Signal(),
 		EventGateway: n.devices.EventGateway(), Health: n.health, Ready: func() bool { return !n.stopping.Load() },
 		Metrics: n.metrics, Log: n.log.With("part", "http"), Version: n.o.Version,
 	}
@@ -243,6 +257,8 @@ func (n *Node) Run(ctx context.Context) error {
 	group.Go(func() error { return n.devices.Run(parts) })
 	group.Go(func() error { return n.trunks.Run(parts) })
 	group.Go(func() error { return n.certs.Run(parts) })
+	group.Go(func() error { return n.keys.Run(parts) })
+	group.Go(func() error { return n.countUses(parts) })
 	group.Go(func() error { return n.refresh(parts) })
 	group.Go(func() error {
 		n.people.Sweep(parts, func(err error) { n.log.Warn("ended sessions could not be swept", "error", err) })

@@ -47,8 +47,9 @@ func (n *Node) openCerts(context.Context) (err error) {
 // refreshEvery is how soon a node sees what a command changed in the database.
 const refreshEvery = 5 * time.Second
 
-// refresh reads keys, people and lines again, so that commands like "user add"
-// take effect on a running node. What cannot be read keeps the old.
+// refresh reads people and lines again, so that commands like "user add" take
+// effect on a running node; keys have a watch of their own. What cannot be read
+// keeps the old.
 func (n *Node) refresh(ctx context.Context) error {
 	tick := time.NewTicker(refreshEvery)
 	defer tick.Stop()
@@ -57,9 +58,6 @@ func (n *Node) refresh(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-		}
-		if err := n.keys.load(ctx); err != nil && ctx.Err() == nil {
-			n.log.Warn("keys could not be read again; the old ones stay", "error", err)
 		}
 		if err := n.desk.Reload(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("people and lines could not be read again; the old ones stay", "error", err)

@@ -36,6 +36,9 @@ func (n *Node) seedDemo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if demo.APIKey, err = ensureDemoKey(ctx, n.keys, demo.Account.ID, before.APIKey); err != nil {
+		return err
+	}
 	text, err := json.MarshalIndent(demo, "", "  ")
 	if err != nil {
 		return err

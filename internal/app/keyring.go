@@ -2,117 +2,88 @@ package app
 
 import (
 	"context"
-	"crypto/subtle"
-	"fmt"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
-	"dialtone/internal/fault"
-	"dialtone/internal/httpapi"
-	"dialtone/internal/talk"
-	"dialtone/internal/talk/people"
+	"dialtone/internal/event"
+	"dialtone/internal/voice/keyring"
+	"dialtone/internal/voice/sdk"
 	"dialtone/internal/voice/token"
 )
 
-// consoleKey names the API key that signs the tokens of consoles.
-const consoleKey = "console"
-
-// deviceTokenTTL is how long a console's token lives; the SDK renews it before.
-const deviceTokenTTL = time.Hour
-
-// keyring holds every key in memory, so that tokens are checked without the
-// store. It is replaced whole; when the store cannot be read, the old one stays.
-type keyring struct {
-	store talk.Store
-	ring  atomic.Pointer[ring]
+// openKeys reads what devices and programs are let in by.
+func (n *Node) openKeys(ctx context.Context) (err error) {
+	n.keys, err = keyring.Open(ctx, keyring.Options{
+		Store: n.store, Health: n.health, Log: n.log.With("part", "keyring"), Metrics: n.metrics, Client: n.o.IssuerClient,
+	})
+	return err
 }
 
-type ring struct {
-	keys       map[string]people.APIKey // by id, revoked ones left out
-	authTokens map[string][]byte        // by account
-}
-
-func newKeyring(ctx context.Context, store talk.Store) (*keyring, error) {
-	k := &keyring{store: store}
-	return k, k.load(ctx)
-}
-
-func (k *keyring) load(ctx context.Context) error {
-	keys, err := k.store.APIKeys(ctx)
-	if err != nil {
-		return fmt.Errorf("read API keys: %w", err)
+// verifier is what checks devices' tokens.
+func (n *Node) verifier() sdk.Verifier {
+	var v sdk.Verifier = token.NewVerifier(n.keys, n.keys, time.Now)
+	if n.o.WrapVerifier != nil {
+		v = n.o.WrapVerifier(v)
 	}
-	r := &ring{keys: map[string]people.APIKey{}}
-	for _, key := range keys {
-		if key.Revoked.IsZero() {
-			r.keys[key.ID] = key
-		}
-	}
-	if r.authTokens, err = k.store.AuthTokens(ctx); err != nil {
-		return fmt.Errorf("read auth tokens: %w", err)
-	}
-	k.ring.Store(r)
-	return nil
+	return v
 }
 
-// APIKey implements token.Keys.
-func (k *keyring) APIKey(_ context.Context, id string) (account string, secret []byte, ok bool) {
-	key, ok := k.ring.Load().keys[id]
-	return key.Account, key.Secret, ok
-}
-
-// AuthToken implements token.Keys.
-func (k *keyring) AuthToken(_ context.Context, account string) ([]byte, bool) {
-	secret, ok := k.ring.Load().authTokens[account]
-	return secret, ok
-}
-
-// Revoked implements token.Keys: a revoked key is not found at all.
-func (k *keyring) Revoked(context.Context, token.Claims) bool { return false }
-
-// ByBearer implements httpapi.Keys.
-func (k *keyring) ByBearer(secret string) (people.APIKey, bool) {
-	id, _, _ := strings.Cut(secret, ".")
-	key, ok := k.ring.Load().keys[id]
-	if !ok || subtle.ConstantTimeCompare([]byte(key.Bearer()), []byte(secret)) != 1 {
-		return people.APIKey{}, false
-	}
-	return key, true
-}
-
-// signer returns what the account's console tokens are signed with.
-func (k *keyring) signer(account string) (token.Signer, error) {
-	r := k.ring.Load()
-	var signer token.Signer
-	for _, key := range r.keys {
-		if key.Account == account && (key.Name == consoleKey || signer.KeyID == "") {
-			signer = token.Signer{Account: account, KeyID: key.ID, Secret: key.Secret, AuthToken: r.authTokens[account]}
-			if key.Name == consoleKey {
-				break
+// countUses tells the key ring who came by which way until ctx is done.
+func (n *Node) countUses(ctx context.Context) error {
+	seen := n.events.Subscribe(4096)
+	defer seen.Cancel()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e := <-seen.Events():
+			if r, ok := e.(event.Registration); ok {
+				n.keys.Take(r)
 			}
 		}
 	}
-	if signer.KeyID == "" {
-		return signer, fault.New(fault.Unavailable, "the account has no valid API key to sign tokens with")
-	}
-	return signer, nil
 }
 
-// DeviceToken implements httpapi.DeviceTokens.
-func (k *keyring) DeviceToken(_ context.Context, u people.User) (httpapi.DeviceToken, error) {
-	signer, err := k.signer(u.Account)
-	if err != nil {
-		return httpapi.DeviceToken{}, err
+// RevokeIdentity ends the devices of an identity and refuses the tokens that
+// they have; those issued from the next second on are accepted. As after a new
+// password, or when somebody is shut out.
+func (n *Node) RevokeIdentity(ctx context.Context, account, identity, by, reason string) error {
+	return revokeIdentity(ctx, n.keys, account, identity, by, reason)
+}
+
+func revokeIdentity(ctx context.Context, ring *keyring.Ring, account, identity, by, reason string) error {
+	if identity == "" {
+		return nil // a person without devices
 	}
-	now := time.Now()
-	text, err := token.NewMinter(signer).MintAccess(token.AccessGrant{
-		Identity: u.Identity, TTL: deviceTokenTTL, Incoming: true, OutgoingApp: "AP" + strings.TrimPrefix(u.Account, "AC"),
-	}, now)
-	if err != nil {
-		return httpapi.DeviceToken{}, err
+	_, err := ring.Revoke(ctx, keyring.Revocation{
+		Account: account, Of: keyring.OfIdentity, Value: identity, By: by, Reason: reason,
+	})
+	return err
+}
+
+// outgoingApp is the application that an account's own devices call by.
+func outgoingApp(account string) string { return "AP" + strings.TrimPrefix(account, "AC") }
+
+// demoKey is the name of the key that a demo hands out.
+const demoKey = "demo"
+
+// ensureDemoKey returns the bearer of the demo's key: the one of before as long
+// as it is good, else a new one in its place.
+func ensureDemoKey(ctx context.Context, ring *keyring.Ring, account, before string) (string, error) {
+	if k, ok := ring.ByBearer(before); ok && k.Account == account {
+		return before, nil
 	}
-	return httpapi.DeviceToken{
-		Token: text, Kind: string(token.Access), Identity: u.Identity, ExpiresAt: now.Add(deviceTokenTTL).UTC().Truncate(time.Second),
-	}, nil
+	all := ring.Keys(account)
+	old := slices.IndexFunc(all, func(k keyring.Key) bool {
+		return k.Name == demoKey && k.Role == keyring.RoleAdmin && k.Revoked.IsZero() && k.Successor == ""
+	})
+	var k keyring.Key
+	var err error
+	if old >= 0 {
+		k, err = ring.RotateKey(ctx, account, all[old].ID, 0)
+	} else {
+		k, err = ring.AddKey(ctx, keyring.Key{Account: account, Name: demoKey, Role: keyring.RoleAdmin})
+	}
+	return k.Bearer(), err
 }

@@ -15,6 +15,7 @@ import (
 	"dialtone/internal/store/sqlite"
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
+	"dialtone/internal/voice/keyring"
 	"dialtone/internal/voice/token"
 )
 
@@ -23,7 +24,7 @@ import (
 type Office struct {
 	store   *sqlite.Store
 	account talk.Account
-	keys    *keyring
+	keys    *keyring.Ring
 }
 
 // OpenOffice opens the data directory of the configuration and its account.
@@ -47,10 +48,8 @@ func OpenOffice(ctx context.Context, c config.Config, create bool) (o *Office, e
 	if o.account, err = officeAccount(ctx, o.store, c.Account, create); err != nil {
 		return nil, err
 	}
-	if o.keys, err = newKeyring(ctx, o.store); err != nil {
-		return nil, err
-	}
-	return o, nil
+	o.keys, err = keyring.Open(ctx, keyring.Options{Store: o.store})
+	return o, err
 }
 
 // officeAccount finds the account without renaming it, as a start would: a
@@ -77,13 +76,20 @@ func officeAccount(ctx context.Context, store talk.Store, c config.Account, crea
 // Close closes the database.
 func (o *Office) Close() error { return o.store.Close() }
 
-// Verifier returns what checks tokens as the node does.
-func (o *Office) Verifier() *token.Verifier { return token.NewVerifier(o.keys, time.Now) }
+// Ring returns what devices and programs are let in by. It is as it was when the
+// office was opened, and as the office changes it.
+func (o *Office) Ring() *keyring.Ring { return o.keys }
+
+// Account returns the id of the office's account.
+func (o *Office) Account() string { return o.account.ID }
+
+// Verifier returns what checks tokens as the node does. Its Verify uses tickets up.
+func (o *Office) Verifier() *token.Verifier { return token.NewVerifier(o.keys, o.keys, time.Now) }
 
 // Minter returns what signs the account's tokens; fault.Unavailable before the
 // node's first start, which makes the keys.
 func (o *Office) Minter() (*token.Minter, error) {
-	signer, err := o.keys.signer(o.account.ID)
+	signer, err := o.keys.Signer(o.account.ID)
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +97,7 @@ func (o *Office) Minter() (*token.Minter, error) {
 }
 
 // OutgoingApp returns the application whose calls the account's lines carry.
-func (o *Office) OutgoingApp() string { return "AP" + strings.TrimPrefix(o.account.ID, "AC") }
+func (o *Office) OutgoingApp() string { return outgoingApp(o.account.ID) }
 
 // Users returns the people of the account in the order they were added.
 func (o *Office) Users(ctx context.Context) ([]people.User, error) {

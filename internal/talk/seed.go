@@ -8,15 +8,14 @@ import (
 	"dialtone/internal/talk/people"
 )
 
-// Demo is what a demo node starts with: the account "demo", its people with
-// their passwords, and a key. Its JSON is the file demo.json.
+// Demo is what a demo node starts with: the account "demo" and its people with
+// their passwords. Its JSON is the file demo.json.
 type Demo struct {
 	Users  []DemoUser `json:"users"`
-	APIKey string     `json:"api_key"` // for "Authorization: Bearer"
+	APIKey string     `json:"api_key"` // for "Authorization: Bearer"; the node's to make
 
-	Account Account       `json:"-"`
-	Line    LineSettings  `json:"-"`
-	Key     people.APIKey `json:"-"`
+	Account Account      `json:"-"`
+	Line    LineSettings `json:"-"`
 }
 
 // DemoUser is one of the demo's people.
@@ -30,13 +29,13 @@ type DemoUser struct {
 // DemoNumber is the demo's line.
 const DemoNumber = "+15550199"
 
-// SeedDemo brings the demo's account, people, line and key into the store and
-// returns them. What exists stays. Passwords of before (the demo.json of an
+// SeedDemo brings the demo's account, people and line into the store and returns
+// them, with APIKey as it was before. What exists stays. Passwords of before (the demo.json of an
 // earlier start, or the zero Demo) stay when they still fit; others are new,
 // because the store has hashes only.
 func SeedDemo(ctx context.Context, s Store, before Demo) (Demo, error) {
 	now := now()
-	var d Demo
+	d := Demo{APIKey: before.APIKey}
 	var err error
 	if d.Account, err = demoAccount(ctx, s, now); err != nil {
 		return Demo{}, err
@@ -74,10 +73,6 @@ func SeedDemo(ctx context.Context, s Store, before Demo) (Demo, error) {
 	if d.Line, err = demoLine(ctx, s, d.Account.ID, agents, now); err != nil {
 		return Demo{}, err
 	}
-	if d.Key, err = demoKey(ctx, s, d.Account.ID, now); err != nil {
-		return Demo{}, err
-	}
-	d.APIKey = d.Key.Bearer()
 	return d, nil
 }
 
@@ -108,11 +103,7 @@ func demoAccount(ctx context.Context, s Store, now time.Time) (Account, error) {
 			return Account{}, err
 		}
 	}
-	tokens, err := s.AuthTokens(ctx)
-	if err == nil && tokens[a.ID] == nil {
-		err = s.PutAuthToken(ctx, a.ID, people.NewSecret())
-	}
-	return a, err
+	return a, nil
 }
 
 func demoLine(ctx context.Context, s Store, account string, agents []string, now time.Time) (LineSettings, error) {
@@ -129,18 +120,4 @@ func demoLine(ctx context.Context, s Store, account string, agents []string, now
 		ID: NewID("PN"), Account: account, Number: DemoNumber, Name: "Support", Agents: agents, Voicemail: true, Created: now,
 	}
 	return l, s.PutLine(ctx, l)
-}
-
-func demoKey(ctx context.Context, s Store, account string, now time.Time) (people.APIKey, error) {
-	all, err := s.APIKeys(ctx)
-	if err != nil {
-		return people.APIKey{}, err
-	}
-	for _, k := range all {
-		if k.Account == account && k.Revoked.IsZero() {
-			return k, nil
-		}
-	}
-	k := people.APIKey{ID: NewID("SK"), Account: account, Name: "demo", Secret: people.NewSecret(), Created: now}
-	return k, s.PutAPIKey(ctx, k)
 }

@@ -19,9 +19,9 @@ func ViewerOf(u people.User) Viewer {
 	return Viewer{Account: u.Account, User: u.ID, Name: u.Name, Role: u.Role}
 }
 
-// ProgramViewer returns the viewer that the holder of an API key is: an admin of its account.
-func ProgramViewer(k people.APIKey) Viewer {
-	return Viewer{Account: k.Account, Name: k.Name, Role: people.Admin}
+// ProgramViewer returns the viewer that a program is, by the name and the role of its API key.
+func ProgramViewer(account, name string, role people.Role) Viewer {
+	return Viewer{Account: account, Name: name, Role: role}
 }
 
 // serves reports whether the line's calls go to the user.

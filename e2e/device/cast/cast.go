@@ -13,6 +13,7 @@ import (
 	"dialtone/internal/store/sqlite"
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
+	"dialtone/internal/voice/keyring"
 	"dialtone/internal/voice/token"
 )
 
@@ -22,7 +23,7 @@ type Cast struct {
 	Line    string   // E.164: rings at the agents
 	Mailbox string   // E.164: a line whose only agent is never there: it takes messages
 	Agents  []string // identities: those of the demo first
-	key     people.APIKey
+	key     keyring.Key
 }
 
 // App is the application that tokens may call with.
@@ -40,7 +41,14 @@ func Seed(ctx context.Context, dir string, agents int) (c Cast, err error) {
 	if err != nil {
 		return Cast{}, err
 	}
-	c = Cast{Account: demo.Account.ID, Line: demo.Line.Number, Agents: []string{"alice", "bob"}, key: demo.Key}
+	c = Cast{Account: demo.Account.ID, Line: demo.Line.Number, Agents: []string{"alice", "bob"}}
+	ring, err := keyring.Open(ctx, keyring.Options{Store: store})
+	if err != nil {
+		return Cast{}, err
+	}
+	if c.key, err = ring.AddKey(ctx, keyring.Key{Account: c.Account, Name: "cast"}); err != nil {
+		return Cast{}, err
+	}
 	hire := func(name string) (string, error) {
 		u := people.User{
 			ID: talk.NewID("US"), Account: c.Account, Name: name, Email: name + "@demo.example",
@@ -76,7 +84,7 @@ func (c Cast) Token(identity string, ttl time.Duration, at time.Time) (string, e
 
 // Forged mints a token with another secret than the account's.
 func (c Cast) Forged(identity string) (string, error) {
-	return c.minter(people.NewSecret()).MintAccess(token.AccessGrant{Identity: identity, Incoming: true, OutgoingApp: App}, time.Now())
+	return c.minter(keyring.NewSecret()).MintAccess(token.AccessGrant{Identity: identity, Incoming: true, OutgoingApp: App}, time.Now())
 }
 
 func (c Cast) minter(secret []byte) *token.Minter {

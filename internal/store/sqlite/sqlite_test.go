@@ -11,7 +11,7 @@ import (
 	"dialtone/internal/store/sqlite"
 	"dialtone/internal/store/storetest"
 	"dialtone/internal/talk"
-	"dialtone/internal/talk/people"
+	"dialtone/internal/voice/keyring"
 )
 
 func open(t *testing.T, dir string) *sqlite.Store {
@@ -35,10 +35,10 @@ func TestNothingSecretOnDisk(t *testing.T) {
 	if err := s.PutAccount(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutAPIKey(t.Context(), people.APIKey{ID: talk.NewID("SK"), Account: a.ID, Secret: []byte(secrets[0])}); err != nil {
+	if err := s.PutKey(t.Context(), keyring.Key{ID: talk.NewID("SK"), Account: a.ID, Secret: []byte(secrets[0])}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.PutAuthToken(t.Context(), a.ID, []byte(secrets[1])); err != nil {
+	if err := s.PutAuthToken(t.Context(), keyring.AuthToken{ID: "AT1", Account: a.ID, Secret: []byte(secrets[1])}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -69,7 +69,7 @@ func TestNothingSecretOnDisk(t *testing.T) {
 	}
 	s = open(t, dir)
 	defer s.Close()
-	if _, err := s.APIKeys(t.Context()); fault.KindOf(err) != fault.Invalid {
+	if _, err := s.Ring(t.Context()); fault.KindOf(err) != fault.Invalid {
 		t.Fatalf("another key: %v", err)
 	}
 }

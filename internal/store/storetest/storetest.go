@@ -11,11 +11,13 @@ import (
 	"dialtone/internal/talk"
 	"dialtone/internal/talk/people"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/keyring"
 )
 
-// Store is what is tested: a talk.Store that can count its rows.
+// Store is what is tested: it keeps what the wings ask for, and can count its rows.
 type Store interface {
 	talk.Store
+	keyring.Store
 	// Rows returns how many rows each table holds.
 	Rows(ctx context.Context) (map[string]int, error)
 }
@@ -32,7 +34,14 @@ func Run(t *testing.T, open Open) {
 		{"accounts and lines", directory},
 		{"users", users},
 		{"sessions", sessions},
-		{"keys are kept secret", keys},
+		{"keys and auth tokens", keys},
+		{"a replaced key", replacedKey},
+		{"ways in and issuers", waysAndIssuers},
+		{"revocations", revocations},
+		{"the ring is as of one moment", oneMoment},
+		{"tickets", tickets},
+		{"one ticket, many doors", manyDoors},
+		{"who came by which way", wayUses},
 		{"a call and its legs come back whole", wholeCall},
 		{"records are kept once", once},
 		{"the history by pages and kinds", history},
