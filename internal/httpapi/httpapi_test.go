@@ -75,22 +75,15 @@ type house struct {
 	door   *httpapi.Server
 	client *http.Client
 	store  talk.Store
+
+	ring    *fakeRing
+	devices *fakeDevices
+	audit   *fakeAudit
 }
 
 type reach struct{}
 
 func (reach) Reachable(string, string) bool { return false }
-
-type oneKey struct{ key people.APIKey }
-
-func (k oneKey) ByBearer(secret string) (people.APIKey, bool) { return k.key, secret == k.key.Bearer() }
-
-func (oneKey) DeviceToken(_ context.Context, u people.User) (httpapi.DeviceToken, error) {
-	if u.Name == "bob" {
-		return httpapi.DeviceToken{}, errors.New("the vault at 10.1.2.3 is closed")
-	}
-	return httpapi.DeviceToken{Token: "t", Kind: "access", Identity: u.Identity, ExpiresAt: time.Now()}, nil
-}
 
 func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 	t.Helper()
@@ -115,13 +108,19 @@ func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 	ctx, cancel := context.WithCancel(context.Background())
 	ran := make(chan error, 1)
 	go func() { ran <- desk.Run(ctx) }()
-	h := &house{t: t, demo: d, health: health.NewBoard(), store: store}
+	h := &house{
+		t: t, demo: d, health: health.NewBoard(), store: store,
+		ring: newFakeRing(d.Account.ID), devices: &fakeDevices{}, audit: &fakeAudit{},
+	}
+	h.demo.APIKey = h.ring.named("demo").Bearer()
 	page := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 	}
 	h.door = httpapi.New(httpapi.Options{
-		Door: people.NewDoor(store, people.DoorOptions{}), Desk: desk, Keys: oneKey{d.Key}, Tokens: oneKey{d.Key}, Recordings: dir,
-		Accounts: func(string) (talk.Account, bool) { return d.Account, true }, Demo: demo,
+		Door: people.NewDoor(store, people.DoorOptions{}), Desk: desk, Recordings: dir,
+		Keys: h.ring, Ring: h.ring, Devices: h.devices, FellBack: h.devices, Audit: h.audit,
+		OutgoingApp: func(account string) string { return "AP" + strings.TrimPrefix(account, "AC") },
+		Accounts:    func(string) (talk.Account, bool) { return d.Account, true }, Demo: demo,
 		Console: fstest.MapFS{
 			"index.html": {Data: []byte("<p>the console")}, "assets/a.js": {Data: []byte("1")}, "sounds/incoming.wav": {Data: []byte("2")},
 		},
@@ -252,7 +251,7 @@ func TestWhatAPersonMayNotDo(t *testing.T) {
 		{"no JSON", "PUT", "/api/v1/me", `{`, 400, []string{"X-Dialtone-CSRF", csrf}},
 		{"too much", "PUT", "/api/v1/me", `{"state":"` + strings.Repeat("x", 2<<20) + `"}`, 413, []string{"X-Dialtone-CSRF", csrf}},
 		{"hold no call", "POST", "/api/v1/calls/CA1/hold", `{"on":true}`, 404, []string{"X-Dialtone-CSRF", csrf}},
-		{"a forged key", "GET", "/api/v1/calls", "", 401, []string{"Authorization", "Bearer " + h.demo.Key.ID + ".guess"}},
+		{"a forged key", "GET", "/api/v1/calls", "", 401, []string{"Authorization", "Bearer " + h.ring.named("demo").ID + ".guess"}},
 	} {
 		if a := h.ask(c.method, c.path, c.body, c.header...); a.Status != c.status {
 			t.Errorf("%s: %d %s", c.name, a.Status, a.Body)
@@ -272,7 +271,7 @@ func TestWhatAPersonMayNotDo(t *testing.T) {
 func TestInternalsStayInside(t *testing.T) {
 	h := newHouse(t, nil)
 	csrf := h.signIn("bob")
-	a := h.ask("POST", "/api/v1/device-tokens", "{}", "X-Dialtone-CSRF", csrf)
+	a := h.ask("POST", "/api/v1/device-tokens", `{"kind":"ticket"}`, "X-Dialtone-CSRF", csrf)
 	if a.Status != 500 || strings.Contains(a.Body, "vault") {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
