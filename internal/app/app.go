@@ -92,6 +92,7 @@ type Node struct {
 
 	stopping atomic.Bool
 	hurry    chan struct{}
+	reloads  chan struct{} // asks for people and lines to be read again; holds one
 	teardown teardown
 }
 
@@ -105,7 +106,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 	}
 	n := &Node{
 		o: o, log: o.Log, health: health.NewBoard(), metrics: prometheus.NewRegistry(), events: event.NewFan(),
-		hurry: make(chan struct{}, 1),
+		hurry: make(chan struct{}, 1), reloads: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {
@@ -176,13 +177,13 @@ func (n *Node) joinCalls(ctx context.Context) error {
 }
 
 func (n *Node) openDoor(context.Context) error {
-	n.people = people.NewDoor(n.store, people.DoorOptions{})
 	o := httpapi.Options{
-		Door: n.people, Desk: n.desk, Accounts: n.directory.Account, OutgoingApp: outgoingApp,
+		Desk: n.desk, Accounts: n.directory.Account, OutgoingApp: outgoingApp,
 		Keys: n.keys, Ring: n.keys, Devices: n.devices, FellBack: n.devices, Recordings: n.recordings, Console: n.o.Console, Signal: n.devices.Signal(),
 		EventGateway: n.devices.EventGateway(), Health: n.health, Ready: func() bool { return !n.stopping.Load() },
 		Metrics: n.metrics, Log: n.log.With("part", "http"), Version: n.o.Version,
 	}
+	n.openPeople(&o)
 	if n.carrier != nil {
 		o.Demo = demoCarrier{n.carrier, n.directory.line.Number, n.log, &n.demoCalls}
 	}

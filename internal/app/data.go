@@ -47,8 +47,8 @@ func (n *Node) openCerts(context.Context) (err error) {
 // refreshEvery is how soon a node sees what a command changed in the database.
 const refreshEvery = 5 * time.Second
 
-// refresh reads people and lines again, so that commands like "user add" take
-// effect on a running node; keys have a watch of their own. What cannot be read
+// refresh reads people and lines again, also when somebody asks for it, so that
+// commands like "user add" take effect on a running node; keys have a watch of their own. What cannot be read
 // keeps the old.
 func (n *Node) refresh(ctx context.Context) error {
 	tick := time.NewTicker(refreshEvery)
@@ -58,6 +58,7 @@ func (n *Node) refresh(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-n.reloads:
 		}
 		if err := n.desk.Reload(ctx); err != nil && ctx.Err() == nil {
 			n.log.Warn("people and lines could not be read again; the old ones stay", "error", err)

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"dialtone/internal/config"
@@ -111,29 +111,19 @@ func (o *Office) Users(ctx context.Context) ([]people.User, error) {
 // AddUser adds a person with the name, e-mail address, role and identity of u,
 // who signs in with the password.
 func (o *Office) AddUser(ctx context.Context, u people.User, password string) error {
-	if u.Name = strings.TrimSpace(u.Name); u.Name == "" {
-		return fault.New(fault.Invalid, "A user needs a name.")
-	}
-	if !u.Role.Valid() {
-		return fault.New(fault.Invalid, "The role is admin, team_lead or agent.")
-	}
 	if err := people.CheckPassword(password); err != nil {
 		return err
 	}
-	if u.Identity == "" {
-		u.Identity = strings.ToLower(strings.Join(strings.Fields(u.Name), "-"))
-	}
-	u.ID, u.Account, u.Created = talk.NewID("US"), o.account.ID, time.Now().UTC()
-	u.Password = people.Hash(password, people.DefaultParams)
-	return o.store.PutUser(ctx, u)
+	_, _, err := o.staff().Add(ctx, commander(), o.account.ID, people.NewUser{
+		Name: u.Name, Email: u.Email, Role: u.Role, Identity: u.Identity, Password: password,
+	})
+	return err
 }
 
-// SetPassword gives the person a new password and ends their sessions. The
-// login is a name or an e-mail address; fault.NotFound when nobody has it.
+// SetPassword gives the person a new password and ends their sessions and
+// devices. The login is a name or an e-mail address; fault.NotFound when nobody
+// has it.
 func (o *Office) SetPassword(ctx context.Context, login, password string) error {
-	if err := people.CheckPassword(password); err != nil {
-		return err
-	}
 	found, err := o.store.UsersByLogin(ctx, login)
 	if err != nil {
 		return err
@@ -142,10 +132,15 @@ func (o *Office) SetPassword(ctx context.Context, login, password string) error 
 	if len(found) != 1 {
 		return fault.New(fault.NotFound, "nobody is called %s", login)
 	}
-	u := found[0]
-	u.Password = people.Hash(password, people.DefaultParams)
-	if err := o.store.PutUser(ctx, u); err != nil {
-		return err
-	}
-	return o.store.DeleteSessionsOf(ctx, u.ID)
+	return o.staff().SetPassword(ctx, commander(), o.account.ID, found[0].ID, password)
+}
+
+// staff administers the people; what it does is written in the audit log.
+func (o *Office) staff() *people.Staff {
+	return people.NewStaff(people.StaffOptions{
+		Store: o.store, Audit: people.NewRecorder(o.store, nil, slog.Default()),
+		RevokeIdentity: func(ctx context.Context, account, identity, by, reason string) error {
+			return revokeIdentity(ctx, o.keys, account, identity, by, reason)
+		},
+	})
 }
