@@ -29,6 +29,7 @@ import (
 type Options struct {
 	Config  func(*config.Config) // changes the configuration before the start
 	Carrier carrier.Options      // how the simulated carrier behaves
+	App     func(*app.Options)   // changes what the node is built from
 	Dir     string               // data directory; "": a temporary one
 	Log     io.Writer            // nil: what is logged is shown when the test fails
 }
@@ -75,7 +76,11 @@ func Start(t testing.TB, o Options) *Node {
 	}
 	n := &Node{Dir: o.Dir, stopped: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
-	n.Node, err = app.New(ctx, app.Options{Config: c, Log: log, Version: "test", Demo: o.Carrier})
+	build := app.Options{Config: c, Log: log, Version: "test", Demo: o.Carrier}
+	if o.App != nil {
+		o.App(&build)
+	}
+	n.Node, err = app.New(ctx, build)
 	if err != nil {
 		cancel()
 		t.Fatalf("start: %v", err)

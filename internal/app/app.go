@@ -212,6 +212,10 @@ func (n *Node) Addr() Addresses {
 // Health returns what is wrong with the node.
 func (n *Node) Health() *health.Board { return n.health }
 
+// Events subscribes to what happens at the node, with room for so many unread
+// events.
+func (n *Node) Events(room int) *event.Subscription { return n.events.Subscribe(room) }
+
 // Counts is what the node holds right now; all zero when nobody is connected
 // and nobody calls.
 type Counts struct {
