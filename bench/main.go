@@ -45,6 +45,7 @@ var sections = []section{
 	{"idle", "idle devices", measureIdle},
 	{"load", "bridged calls", measureLoad},
 	{"codec", "what a packet costs by itself", measureCodecs},
+	{"token", "verifying a token, and what libraries take for the same one", measureTokens},
 }
 
 func main() {

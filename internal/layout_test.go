@@ -132,6 +132,7 @@ var homes = []home{
 	{"github.com/smallstep/truststore", []string{"internal/app/localca"}, "only the local authority is ever put into a user's trust"},
 	{"github.com/golang-jwt", []string{"internal/voice/token/..."}, "tokens pass through one strict gate"},
 	{"github.com/go-jose", []string{"internal/voice/token/..."}, "tokens pass through one strict gate"},
+	{"github.com/lestrrat-go/jwx", []string{"internal/voice/token/..."}, "tokens pass through one strict gate"},
 }
 
 func with(list []string, more ...string) []string { return append(slices.Clone(list), more...) }

@@ -32,11 +32,11 @@ func bodyNames(k Kind) []string {
 	return []string{"jti", "iss", "sub", "aud", "exp", "nbf", "iat", "scope"}
 }
 
-// readBody reads a payload with o. A lenient o keeps what it could read. What the
+// readBody reads a payload with o into *b. A lenient o keeps what it could read. What the
 // scopes of a capability token have wrong is kept for semantics, so that it is
 // not held against a text nobody signed.
-func readBody(o *object, data string, k Kind) (body, Reason) {
-	b := body{kind: k}
+func readBody(o *object, b *body, data string, k Kind) Reason {
+	*b = body{kind: k}
 	o.of(data)
 	r := o.all(bodyNames(k), func(name string) Reason {
 		switch name {
@@ -53,12 +53,12 @@ func readBody(o *object, data string, k Kind) (body, Reason) {
 		case "iat":
 			return o.date(&b.issued)
 		case "grants":
-			return o.grants(&b)
+			return o.grants(b)
 		case "scope":
 			return o.text(&b.scope)
 		default: // aud
 			b.audience = true
-			return o.audience(&b)
+			return o.audience(b)
 		}
 	})
 	if r == "" && b.audienceFault && b.ownIssuer() {
@@ -70,7 +70,7 @@ func readBody(o *object, data string, k Kind) (body, Reason) {
 		b.identity, b.voice = s.identity, s.client
 		b.incoming, b.outgoing, b.app, b.params = s.incoming, s.outgoing, s.app, s.params
 	}
-	return b, r
+	return r
 }
 
 // issuerAhead reports whether the payload's "iss" is an own issuer's.

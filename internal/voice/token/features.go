@@ -46,11 +46,16 @@ func ticketLike(text string) bool {
 	if len(text) < 32 || len(text) > MaxSize {
 		return false
 	}
-	return strings.Trim(text, "0123456789abcdef") == ""
+	for i := range len(text) {
+		if c := text[i]; !('0' <= c && c <= '9' || 'a' <= c && c <= 'f') {
+			return false
+		}
+	}
+	return true
 }
 
 // describe adds what the content shows.
-func describe(f *event.TokenFeatures, h joseHeader, b *body) {
+func describe(f *event.TokenFeatures, h *joseHeader, b *body) {
 	if b.kind != "" {
 		f.Kind = string(b.kind)
 	}
@@ -113,8 +118,8 @@ func look(text string) glance {
 		if kind == Capability && issuerAhead(o, g.payload) {
 			kind = Access
 		}
-		g.body, _ = readBody(o, g.payload, kind)
-		describe(&g.features, g.jose, &g.body)
+		readBody(o, &g.body, g.payload, kind)
+		describe(&g.features, &g.jose, &g.body)
 	}
 	return g
 }

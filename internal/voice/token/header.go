@@ -47,7 +47,7 @@ func readHeader(o *object, data string) (joseHeader, Reason) {
 }
 
 // plain says what keeps a header from being one whose every word we know.
-func (h joseHeader) plain() Reason {
+func (h *joseHeader) plain() Reason {
 	switch {
 	case h.crit:
 		return ReasonCriticalHeader
@@ -66,7 +66,7 @@ const accessType = "at+jwt"
 // kind tells the ways in apart by the header; "" when it is neither's. An
 // account's own issuer may leave "cty" out, so that its tokens look like
 // capability tokens until "iss" is read.
-func (h joseHeader) kind() Kind {
+func (h *joseHeader) kind() Kind {
 	switch {
 	case !h.hasCTY:
 		return Capability
@@ -78,7 +78,7 @@ func (h joseHeader) kind() Kind {
 }
 
 // device says what keeps a header from being any device token's.
-func (h joseHeader) device() Reason {
+func (h *joseHeader) device() Reason {
 	if r := h.plain(); r != "" {
 		return r
 	}
@@ -95,7 +95,7 @@ func (h joseHeader) device() Reason {
 }
 
 // of says what keeps a header from being that of a token with the payload b.
-func (h joseHeader) of(b *body) Reason {
+func (h *joseHeader) of(b *body) Reason {
 	switch {
 	case b.ownIssuer():
 		if h.kid == "" {

@@ -45,9 +45,10 @@ func Inspect(text string) Inspection {
 		}
 		return i
 	}
-	_, _, b, bad := read(newObject(false), new([]byte), text)
+	var t bench
+	bad := t.read(text)
 	if bad.ok() {
-		if r := b.semantics(); r != "" {
+		if r := t.body.semantics(); r != "" {
 			bad = verdict{r, Payload}
 		}
 	}

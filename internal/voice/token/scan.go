@@ -1,6 +1,7 @@
 package token
 
 import (
+	"math/bits"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -283,6 +284,9 @@ func (s *scan) digits() bool {
 func (s *scan) quoted() (written string, escaped bool, r Reason) {
 	d := s.data
 	for i := s.pos + 1; i < len(d); {
+		if i += ordinary(d[i:]); i == len(d) {
+			break
+		}
 		switch c := d[i]; {
 		case c == '"':
 			written = d[s.pos+1 : i]
@@ -308,6 +312,27 @@ func (s *scan) quoted() (written string, escaped bool, r Reason) {
 		}
 	}
 	return "", false, ReasonNotJSON
+}
+
+// ordinary returns how many of the first bytes of d stand for themselves in a
+// string: printable ASCII but '"' and '\\', in steps of eight and then up to the
+// first other one, or fewer than eight at the end.
+func ordinary(d string) int {
+	const ones, tops = 0x0101010101010101, 0x8080808080808080
+	n := 0
+	for len(d) >= 8 {
+		x := uint64(d[0]) | uint64(d[1])<<8 | uint64(d[2])<<16 | uint64(d[3])<<24 |
+			uint64(d[4])<<32 | uint64(d[5])<<40 | uint64(d[6])<<48 | uint64(d[7])<<56
+		// A subtraction borrows in each byte that is below ' ', or equal; what it
+		// takes from the bytes above it matters no more.
+		other := (x | (x - ' '*ones) | ((x ^ '"'*ones) - ones) | ((x ^ '\\'*ones) - ones)) & tops
+		if other != 0 {
+			return n + bits.TrailingZeros64(other)/8
+		}
+		n += 8
+		d = d[8:]
+	}
+	return n
 }
 
 // escape returns the length of the escape that d begins with; a surrogate pair is one.

@@ -20,10 +20,19 @@ type Verifier struct {
 // bench is what one token is taken apart on. Nothing of it is returned.
 type bench struct {
 	object
+	compact
+	jose   joseHeader
+	body   body
 	macs   macs
 	buf    []byte
 	one    [1]*Key
 	claims Claims // as Keys.Revoked is asked about them
+}
+
+// clear lets go of the token.
+func (t *bench) clear() {
+	t.of("")
+	t.compact, t.jose, t.body, t.one, t.claims = compact{}, joseHeader{}, body{}, [1]*Key{}, Claims{}
 }
 
 // NewVerifier returns a verifier that asks keys and tickets and reads the time
@@ -77,10 +86,9 @@ func (v *Verifier) let(ctx context.Context, text string, use bool) (Claims, erro
 		}
 	} else {
 		bad = v.judge(t, text)
-		t.of("")
 	}
 	claims := t.claims
-	t.claims, t.one[0] = Claims{}, nil
+	t.clear()
 	if !bad.ok() {
 		return Claims{}, v.refusal(text, bad)
 	}
@@ -120,17 +128,17 @@ func (v *Verifier) holds(t *bench, now time.Time) verdict {
 }
 
 func (v *Verifier) judge(t *bench, text string) verdict {
-	c, h, b, bad := read(&t.object, &t.buf, text)
-	if !bad.ok() {
+	if bad := t.read(text); !bad.ok() {
 		return bad
 	}
-	keys, audience, r := v.key(t, h, &b)
+	b := &t.body
+	keys, audience, r := v.key(t)
 	if r != "" {
 		return verdict{r, Whole}
 	}
 	var signer *Key
 	for _, k := range keys {
-		if k.algorithm == h.alg && k.signed(&t.macs, c.signed, c.signature) {
+		if k.algorithm == t.jose.alg && k.signed(&t.macs, t.signed, t.signature) {
 			signer = k
 			break
 		}
@@ -158,64 +166,62 @@ func (v *Verifier) judge(t *bench, text string) verdict {
 	t.claims = b.claims()
 	t.claims.Account, t.claims.KeyID = signer.account, signer.id
 	t.claims.Features = textFeatures(text)
-	describe(&t.claims.Features, h, &b)
+	describe(&t.claims.Features, &t.jose, b)
 	t.claims.Features.KeyID = signer.id
 	return v.holds(t, now)
 }
 
-// read does with o what can be done without a key, up to where one is needed.
-func read(o *object, buf *[]byte, text string) (compact, joseHeader, body, verdict) {
-	c, bad := open(text, MaxSize, buf)
-	if !bad.ok() {
-		return compact{}, joseHeader{}, body{}, bad
+// read does what can be done without a key, up to where one is needed.
+func (t *bench) read(text string) verdict {
+	var bad verdict
+	if t.compact, bad = open(text, MaxSize, &t.buf); !bad.ok() {
+		return bad
 	}
-	h, r := readHeader(o, c.header)
-	if r == "" {
-		r = h.device()
+	var r Reason
+	if t.jose, r = readHeader(&t.object, t.header); r == "" {
+		r = t.jose.device()
 	}
-	if r != "" {
-		return compact{}, joseHeader{}, body{}, verdict{r, Header}
+	switch {
+	case r != "":
+		return verdict{r, Header}
+	case len(t.payload) == 0:
+		return verdict{ReasonSegmentEmpty, Payload}
+	case len(t.signature) == 0:
+		return verdict{ReasonSignatureMissing, Signature}
 	}
-	if len(c.payload) == 0 {
-		return compact{}, joseHeader{}, body{}, verdict{ReasonSegmentEmpty, Payload}
-	}
-	if len(c.signature) == 0 {
-		return compact{}, joseHeader{}, body{}, verdict{ReasonSignatureMissing, Signature}
-	}
-	kind := h.kind()
-	if kind == Capability && issuerAhead(o, c.payload) {
+	kind := t.jose.kind()
+	if kind == Capability && issuerAhead(&t.object, t.payload) {
 		kind = Access
 	}
-	b, r := readBody(o, c.payload, kind)
-	if r == "" {
-		r = b.keyed()
+	if r = readBody(&t.object, &t.body, t.payload, kind); r == "" {
+		r = t.body.keyed()
 	}
 	if r != "" {
-		return compact{}, joseHeader{}, body{}, verdict{r, Payload}
+		return verdict{r, Payload}
 	}
-	if r := h.of(&b); r != "" {
-		return compact{}, joseHeader{}, body{}, verdict{r, Header}
+	if r = t.jose.of(&t.body); r != "" {
+		return verdict{r, Header}
 	}
-	return c, h, b, verdict{}
+	return verdict{}
 }
 
 // key finds what the token must be signed with, any of the keys, and the
 // audience that an own issuer's token must name.
-func (v *Verifier) key(t *bench, h joseHeader, b *body) (keys []*Key, audience string, r Reason) {
+func (v *Verifier) key(t *bench) (keys []*Key, audience string, r Reason) {
 	var one *Key
 	switch {
-	case b.ownIssuer():
-		one, audience, r = v.keys.IssuerKey(b.issuer, h.kid)
-	case b.kind == Access:
-		one, r = v.keys.APIKey(b.issuer)
+	case t.body.ownIssuer():
+		one, audience, r = v.keys.IssuerKey(t.body.issuer, t.jose.kid)
+	case t.body.kind == Access:
+		one, r = v.keys.APIKey(t.body.issuer)
 	default:
-		keys, r = v.keys.AuthTokens(b.issuer)
+		keys, r = v.keys.AuthTokens(t.body.issuer)
 	}
 	if one != nil {
 		t.one[0] = one
 		keys = t.one[:]
 	}
-	if r == "" && !slices.ContainsFunc(keys, func(k *Key) bool { return k.algorithm == h.alg }) {
+	if r == "" && !slices.ContainsFunc(keys, func(k *Key) bool { return k.algorithm == t.jose.alg }) {
 		r = ReasonAlgorithmMismatch
 	}
 	return keys, audience, r
