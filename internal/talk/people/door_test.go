@@ -22,8 +22,10 @@ var cheap = people.Params{Memory: 64, Time: 1, Threads: 1}
 
 type house struct {
 	*people.Door
-	store *sqlite.Store
-	alice people.User
+	store   *sqlite.Store
+	staff   *people.Staff
+	alice   people.User
+	revoked *[]string // identities whose devices were ended
 }
 
 const password = "correct horse battery"
@@ -47,7 +49,16 @@ func build(t *testing.T) house {
 			t.Fatal(err)
 		}
 	}
-	return house{Door: people.NewDoor(store, people.DoorOptions{Hashing: cheap}), store: store, alice: alice}
+	revoked := &[]string{}
+	staff := people.NewStaff(people.StaffOptions{
+		Store: store, Audit: people.NewRecorder(store, nil, nil), Hashing: cheap,
+		RevokeIdentity: func(_ context.Context, account, identity, by, reason string) error {
+			*revoked = append(*revoked, strings.Join([]string{account, identity, by, reason}, " "))
+			return nil
+		},
+	})
+	door := people.NewDoor(store, people.DoorOptions{Hashing: cheap, Staff: staff, Account: "AC1"})
+	return house{Door: door, store: store, staff: staff, alice: alice, revoked: revoked}
 }
 
 func (h house) close(t *testing.T) {
@@ -91,14 +102,11 @@ func TestSignIn(t *testing.T) {
 		if err != nil || again.ID != u.ID || r.CSRF != s.CSRF || r.Hash != s.Hash {
 			t.Fatalf("%+v %+v %v", again, r, err)
 		}
-		if err := h.SignOut(ctx, cookie); err != nil {
+		if err := h.SignOut(ctx, u.ActorFrom(office), u, s); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = h.Resume(ctx, cookie)
 		wantKind(t, err, fault.Unauthenticated)
-	}
-	if err := h.SignOut(ctx, ""); err != nil {
-		t.Fatal(err)
 	}
 	for _, cookie := range []string{"", "x", strings.Repeat("0", 64), strings.Repeat("0", 1<<20)} {
 		_, _, err := h.Resume(ctx, cookie)
@@ -213,7 +221,7 @@ func TestSessionsSlideAndEnd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := h.SignOutAll(ctx, h.alice.ID); err != nil {
+		if err := h.staff.SignOut(ctx, people.Actor{Kind: people.BySystem}, "AC1", h.alice.ID); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err = h.Resume(ctx, cookie)
