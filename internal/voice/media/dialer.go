@@ -28,7 +28,7 @@ const (
 
 // SendDigits sends DTMF by RFC 4733, 160 ms a key and 70 ms between, ahead of
 // the source's audio. Without a telephone-event format it sends the tones in
-// band (G.711). Digits are 0–9, *, #, A–D; w and , wait half a second; others are
+// band. Digits are 0–9, *, #, A–D; w and , wait half a second; others are
 // left out. It returns at once; digits of later calls follow the earlier ones.
 func (e *Endpoint) SendDigits(digits string) {
 	e.mu.Lock()
@@ -139,17 +139,17 @@ func (e *Endpoint) sendTones(d *dialer, c *clock, f Format, ok bool, key byte) b
 	frame := f.frame()
 	n := int(frame * sampleRate / time.Second)
 	tone := KeyTone(key, keyDown)
-	l := lawOf(f.Codec)
-	payload := make([]byte, n)
+	var mouth mouth
+	defer mouth.close()
+	samples := make([]int16, n)
 	for pos := 0; pos < len(tone.Samples); pos += n {
-		if ok && l != nil {
-			end := min(pos+n, len(tone.Samples))
-			for i := range payload {
-				payload[i] = l.quiet
+		clear(samples[copy(samples, tone.Samples[pos:]):])
+		if ok {
+			if payload, spoken := mouth.speak(f, samples); spoken {
+				at := time.Duration(pos) * time.Second / sampleRate
+				h := rtp.Header{Version: 2, PayloadType: f.PayloadType}
+				_ = e.write(d, f, stamp{seq: uint64(pos/n) + 1, ts: f.ticks(at), ticks: f.ticks(frame)}, &h, payload, time.Now())
 			}
-			l.compress(payload[:end-pos], tone.Samples[pos:end])
-			h := rtp.Header{Version: 2, PayloadType: f.PayloadType}
-			_ = e.write(d, f, stamp{seq: uint64(pos/n) + 1, ts: uint32(pos), ticks: uint32(n)}, &h, payload, time.Now())
 		}
 		if !c.wait(frame) {
 			return false

@@ -152,8 +152,7 @@ func (e *Endpoint) Detach() {
 //
 // A clip begins when its first packet could be sent, but not later than 3 s from
 // now: a greeting that is played while a browser's DTLS comes up keeps its first
-// word. To a leg that speaks Opus a clip is silent for now: done still comes
-// after its duration.
+// word.
 func (e *Endpoint) Play(c *Clip, loop bool, done func()) {
 	if c == nil {
 		c = &Clip{}
@@ -258,9 +257,14 @@ func (f Format) dtmfRate() uint32 {
 	return 8000
 }
 
+// ticks returns a duration in the format's clock.
+func (f Format) ticks(d time.Duration) uint32 {
+	return uint32(int64(d) * int64(f.clockRate()) / int64(time.Second))
+}
+
 // frame returns how much audio goes into one packet that we make.
 func (f Format) frame() time.Duration {
-	if f.Ptime >= 10 && f.Ptime <= 60 && f.Ptime%10 == 0 {
+	if f.Ptime >= 10 && f.Ptime <= 60 && f.Ptime%10 == 0 && (f.Codec != call.Opus || f.Ptime != 30 && f.Ptime != 50) {
 		return time.Duration(f.Ptime) * time.Millisecond
 	}
 	return 20 * time.Millisecond

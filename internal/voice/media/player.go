@@ -60,13 +60,14 @@ func (e *Endpoint) playFrames(p *player) bool {
 	)
 	var (
 		samples [60 * sampleRate / 1000]int16
-		payload [len(samples)]byte
+		mouth   mouth
 		h       rtp.Header
 		seq     uint64
 		pos     int           // in the clip
 		at      time.Duration // since the start
 		begun   bool          // the clip is not held back any more
 	)
+	defer mouth.close()
 	start := time.Now()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -84,11 +85,12 @@ func (e *Endpoint) playFrames(p *player) bool {
 		frame := f.frame()
 		n := int(frame * sampleRate / time.Second)
 		next, down := p.fill(samples[:n], pos), !ok
-		if l := lawOf(f.Codec); ok && l != nil {
-			l.compress(payload[:n], samples[:n])
-			h = rtp.Header{Version: 2, PayloadType: f.PayloadType}
-			seq++
-			down = e.write(p, f, stamp{seq: seq, ts: uint32(at * sampleRate / time.Second), ticks: uint32(n)}, &h, payload[:n], now) != nil
+		if ok {
+			if payload, spoken := mouth.speak(f, samples[:n]); spoken {
+				h = rtp.Header{Version: 2, PayloadType: f.PayloadType}
+				seq++
+				down = e.write(p, f, stamp{seq: seq, ts: f.ticks(at), ticks: f.ticks(frame)}, &h, payload, now) != nil
+			}
 		}
 		if begun = begun || !down || at >= patient; begun {
 			pos = next

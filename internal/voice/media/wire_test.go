@@ -11,6 +11,7 @@ import (
 	"github.com/pion/rtp"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media/opus"
 )
 
 // fakeWire is a far end in memory: what is written to it is kept with its time.
@@ -95,12 +96,12 @@ func (w *fakeWire) say(payload []byte) {
 
 // talk says the samples in time.
 func (w *fakeWire) talk(samples []int16) {
-	l := lawOf(w.format.Codec)
+	var m mouth
+	defer m.close()
 	for len(samples) >= 160 {
-		p := make([]byte, 160)
-		l.compress(p, samples)
+		p, _ := m.speak(w.format, samples[:160])
 		samples = samples[160:]
-		w.say(p)
+		w.say(slices.Clone(p))
 		time.Sleep(20 * time.Millisecond)
 	}
 }
@@ -113,20 +114,31 @@ func (w *fakeWire) heard() []heardPacket {
 
 // audio decodes what arrived and puts it on a line by its timestamps.
 func (w *fakeWire) audio() []int16 {
-	var out []int16
+	var out, samples []int16
 	l := lawOf(w.format.Codec)
+	var d *opus.Decoder
+	if l == nil {
+		d, _ = libopus.NewDecoder(sampleRate)
+		defer d.Close()
+	}
 	got := w.heard()
 	for _, p := range got {
 		if p.PayloadType != w.format.PayloadType {
 			continue
 		}
-		at := int(int32(p.Timestamp - got[0].Timestamp))
-		for len(out) < at+len(p.payload) {
+		samples = samples[:0]
+		if l != nil {
+			for _, b := range p.payload {
+				samples = append(samples, l.decode[b])
+			}
+		} else {
+			samples, _ = d.Decode(samples, p.payload)
+		}
+		at := int(int64(int32(p.Timestamp-got[0].Timestamp)) * sampleRate / int64(w.format.ClockRate))
+		for len(out) < at+len(samples) {
 			out = append(out, 0)
 		}
-		for i, b := range p.payload {
-			out[at+i] = l.decode[b]
-		}
+		copy(out[at:], samples)
 	}
 	return out
 }
