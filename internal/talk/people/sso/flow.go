@@ -49,7 +49,7 @@ func (s *sealer) open(carried string) (flow, error) {
 		return flow{}, errCarried
 	}
 	sealed, err := base64.RawURLEncoding.Strict().DecodeString(carried)
-	if err != nil {
+	if err != nil || base64.RawURLEncoding.EncodeToString(sealed) != carried { // the decoder skips line ends
 		return flow{}, errCarried
 	}
 	text, err := s.aead.Open(nil, nil, sealed, nil)
