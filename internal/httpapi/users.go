@@ -10,8 +10,8 @@ import (
 	"dialtone/internal/talk/people"
 )
 
-// User is somebody of the account as admins see them.
-type User struct {
+// Member is somebody of the account as admins see them.
+type Member struct {
 	people.User
 	Disabled bool      `json:"disabled"`
 	Passkeys int       `json:"passkeys" doc:"how many they have"`
@@ -26,10 +26,10 @@ type (
 	}
 	usersAnswer struct {
 		Body struct {
-			Users []User `json:"users"`
+			Users []Member `json:"users"`
 		}
 	}
-	userAnswer struct{ Body User }
+	userAnswer struct{ Body Member }
 	newUser    struct {
 		Body struct {
 			Name     string      `json:"name" minLength:"1" maxLength:"320"`
@@ -49,7 +49,7 @@ type (
 	}
 	addedUser struct {
 		Body struct {
-			User     User   `json:"user"`
+			User     Member `json:"user"`
 			Password string `json:"password" doc:"shown only this once"`
 		}
 	}
@@ -88,8 +88,8 @@ func (s *Server) userOperations(api huma.API) {
 	}, s.removePasskeys)
 }
 
-func listed(l people.Listing) User {
-	return User{User: l.User, Disabled: l.Disabled, Passkeys: l.Passkeys, SSO: l.SSO, Created: l.Created, Seen: l.Seen}
+func listed(l people.Listing) Member {
+	return Member{User: l.User, Disabled: l.Disabled, Passkeys: l.Passkeys, SSO: l.SSO, Created: l.Created, Seen: l.Seen}
 }
 
 func (s *Server) users(ctx context.Context, _ *struct{}) (*usersAnswer, error) {
@@ -102,7 +102,7 @@ func (s *Server) users(ctx context.Context, _ *struct{}) (*usersAnswer, error) {
 		return nil, s.failed(err)
 	}
 	out := &usersAnswer{}
-	out.Body.Users = make([]User, len(all))
+	out.Body.Users = make([]Member, len(all))
 	for i, l := range all {
 		out.Body.Users[i] = listed(l)
 	}
