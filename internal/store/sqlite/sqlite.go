@@ -105,13 +105,18 @@ func (s *Store) migrate(ctx context.Context) error {
 	if err == nil && have > want {
 		return fault.New(fault.Invalid, "%s was written by a newer Dialtone (schema %d, this one knows %d). Start the newer one, or restore a backup.", FileName, have, want)
 	}
-	if _, err := p.Up(ctx); err != nil {
-		// Another process may have done it at the same time.
-		if pending, again := p.HasPending(ctx); again != nil || pending {
+	for last := int64(-1); ; {
+		_, err := p.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		// Another process may be doing the same: as long as one of us gets on, so do both.
+		now, _, again := p.GetVersions(ctx)
+		if again != nil || now <= last {
 			return err
 		}
+		last = now
 	}
-	return nil
 }
 
 // Close closes the file. What runs meanwhile fails.
