@@ -34,6 +34,7 @@ const (
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Run a node: console, devices, calls."`
 	User    userCommand    `cmd:"" help:"Add, list and change the people who can sign in."`
+	Key     keyCommand     `cmd:"" help:"List, add, replace and revoke API keys."`
 	Token   tokenCommand   `cmd:"" help:"Mint, verify and inspect the tokens that let devices in."`
 	Trust   trustCommand   `cmd:"" help:"Make this user's browsers trust the local authority."`
 	Config  configCommand  `cmd:"" help:"Check and show the configuration."`

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strconv"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestSessions(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"mode": mode, "serve": serve, "terminate": terminate, "exit-code": exitCode,
+			"mode": mode, "serve": serve, "terminate": terminate, "exit-code": exitCode, "capture": capture,
 		},
 	})
 }
@@ -70,6 +71,19 @@ func exitCode(ts *testscript.TestScript, neg bool, args []string) {
 	if got != want {
 		ts.Fatalf("status %d, want %d", got, want)
 	}
+}
+
+// capture NAME REGEXP sets the variable to what the expression's group matches in
+// the last standard output.
+func capture(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: capture NAME REGEXP")
+	}
+	found := regexp.MustCompile("(?m)" + args[1]).FindStringSubmatch(ts.ReadFile("stdout"))
+	if len(found) != 2 {
+		ts.Fatalf("%s does not match", args[1])
+	}
+	ts.Setenv(args[0], found[1])
 }
 
 // TestFlagsAreThoseOfTheConfiguration: a setting that says it has a flag has it.
