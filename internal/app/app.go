@@ -136,7 +136,7 @@ func New(ctx context.Context, o Options) (_ *Node, err error) {
 func (n *Node) joinCalls(ctx context.Context) error {
 	c := n.o.Config
 	exchange := &lateExchange{}
-	engine, err := rtc.New(rtc.Options{Conn: n.sockets.media, Announce: c.Media.Announce, Log: n.log.With("part", "rtc")})
+	engine, err := rtc.New(rtc.Options{Conn: n.sockets.media, Announce: c.Media.Announce, Log: n.log.With("part", "rtc"), Metrics: n.metrics})
 	if err != nil {
 		return err
 	}

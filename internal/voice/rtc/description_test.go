@@ -94,7 +94,7 @@ func TestAnswers(t *testing.T) {
 		"our order counts": {
 			codecs: []call.Codec{call.PCMA, call.Opus},
 			want:   media.Format{Codec: call.PCMA, PayloadType: 8, ClockRate: 8000, DTMF: 126, DTMFRate: 8000},
-			lines:  []string{"UDP/TLS/RTP/SAVPF 8 126", "a=rtpmap:8 PCMA/8000", "a=setup:active", "a=sendrecv", "a=mid:0", "a=group:BUNDLE 0"},
+			lines:  []string{"UDP/TLS/RTP/SAVPF 8 126", "a=rtpmap:8 PCMA/8000", "a=setup:passive", "a=sendrecv", "a=mid:0", "a=group:BUNDLE 0"},
 		},
 		"their payload types": {
 			change: []string{"111 63 9 0 8 13 110 126", "96 97 98", "rtpmap:111", "rtpmap:96", "rtpmap:110", "rtpmap:97", "rtpmap:126", "rtpmap:98"},
@@ -112,13 +112,19 @@ func TestAnswers(t *testing.T) {
 			change: []string{"13 110 126", "13"},
 			codecs: []call.Codec{call.PCMU},
 			want:   media.Format{Codec: call.PCMU, ClockRate: 8000},
-			lines:  []string{"UDP/TLS/RTP/SAVPF 0", "a=setup:active"},
+			lines:  []string{"UDP/TLS/RTP/SAVPF 0", "a=setup:passive"},
 		},
 		"the browser begins DTLS": {
 			change: []string{"actpass", "active"},
 			codecs: []call.Codec{call.PCMU},
 			want:   media.Format{Codec: call.PCMU, ClockRate: 8000, DTMF: 126, DTMFRate: 8000},
 			lines:  []string{"a=setup:passive"},
+		},
+		"the browser waits for us": {
+			change: []string{"actpass", "passive"},
+			codecs: []call.Codec{call.PCMU},
+			want:   media.Format{Codec: call.PCMU, ClockRate: 8000, DTMF: 126, DTMFRate: 8000},
+			lines:  []string{"a=setup:active"},
 		},
 		"video is refused": {
 			change: []string{"m=audio", "m=video 9 UDP/TLS/RTP/SAVPF 96\nc=IN IP4 0.0.0.0\na=mid:v\nm=audio", "BUNDLE 0", "BUNDLE v 0"},

@@ -13,8 +13,9 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
-	"github.com/pion/srtp/v3"
 	"github.com/pion/transport/v4/packetio"
+
+	"dialtone/internal/voice/srtp"
 )
 
 // fingerprint of a certificate as SDP carries it (RFC 8122).
@@ -47,8 +48,12 @@ func colons(sum []byte) string {
 	return strings.Join(parts, ":")
 }
 
-// keys are the two directions of SRTP that a handshake agreed.
-type keys struct{ tx, rx *srtp.Context }
+// keys are the two directions of SRTP that a handshake agreed. Peer.tx guards one,
+// the engine's reading goroutine has the other.
+type keys struct {
+	tx *srtp.Sender
+	rx *srtp.Receiver
+}
 
 // association is one DTLS session with a browser.
 type association struct {
@@ -105,6 +110,7 @@ func (a *association) run() {
 	if err == nil {
 		var k *keys
 		if k, err = a.derive(conn); err == nil {
+			a.peer.log.Debug("browser leg is encrypted", "profile", k.tx.Profile().String(), "dtls_client", a.client)
 			a.up(k)
 		}
 	}
@@ -172,19 +178,29 @@ func (a *association) derive(conn *dtls.Conn) (*keys, error) {
 	if !ok {
 		return nil, errors.New("no SRTP profile was agreed")
 	}
-	c := srtp.Config{Profile: srtp.ProtectionProfile(chosen)}
-	if err := c.ExtractSessionKeysFromDTLS(&state, a.client); err != nil {
-		return nil, fmt.Errorf("derive SRTP keys: %w", err)
+	profile := srtp.Profile(chosen)
+	if !profile.Known() {
+		return nil, fmt.Errorf("%s is not spoken", profile)
 	}
-	tx, err := srtp.CreateContext(c.Keys.LocalMasterKey, c.Keys.LocalMasterSalt, c.Profile)
+	material, err := state.ExportKeyingMaterial(srtp.DTLSLabel, nil, profile.DTLSLen())
 	if err != nil {
-		return nil, fmt.Errorf("SRTP out: %w", err)
+		return nil, fmt.Errorf("export SRTP keys: %w", err)
 	}
-	rx, err := srtp.CreateContext(c.Keys.RemoteMasterKey, c.Keys.RemoteMasterSalt, c.Profile, srtp.SRTPReplayProtection(128))
+	ours, theirs, err := srtp.FromDTLS(profile, material)
 	if err != nil {
-		return nil, fmt.Errorf("SRTP in: %w", err)
+		return nil, err
 	}
-	return &keys{tx: tx, rx: rx}, nil
+	if !a.client {
+		ours, theirs = theirs, ours
+	}
+	k := &keys{}
+	if k.tx, err = srtp.NewSender(ours); err != nil {
+		return nil, err
+	}
+	if k.rx, err = srtp.NewReceiver(theirs); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // up, failed and gone tell the peer, unless another association took over.

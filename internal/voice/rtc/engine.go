@@ -32,6 +32,7 @@ import (
 	"time"
 
 	"github.com/pion/stun/v4"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"dialtone/internal/fault"
 )
@@ -41,6 +42,7 @@ type Options struct {
 	Conn     net.PacketConn // the UDP port of all browser legs; closed by Engine.Close
 	Announce []netip.Addr   // addresses put into SDP; empty: those of the local interfaces that Conn listens on
 	Log      *slog.Logger
+	Metrics  prometheus.Registerer // nil: counted for nobody
 }
 
 // Engine owns the port and the certificate of all browser legs.
@@ -48,6 +50,7 @@ type Engine struct {
 	conn        net.PacketConn
 	udp         *net.UDPConn // conn, if it is one
 	log         *slog.Logger
+	metrics     *metrics
 	certificate tls.Certificate
 	print       string
 	announce    []netip.Addr
@@ -83,8 +86,8 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		conn: o.Conn, log: o.Log, announce: o.Announce, epoch: time.Now(),
-		listen: addrPort(o.Conn.LocalAddr()),
-		peers:  map[*Peer][]credentials{}, ufrags: map[string]owner{}, addrs: map[netip.AddrPort]*Peer{},
+		listen: addrPort(o.Conn.LocalAddr()), metrics: newMetrics(o.Metrics),
+		peers: map[*Peer][]credentials{}, ufrags: map[string]owner{}, addrs: map[netip.AddrPort]*Peer{},
 	}
 	e.udp, _ = o.Conn.(*net.UDPConn)
 	if e.udp != nil {
@@ -255,6 +258,8 @@ func (e *Engine) dispatch(b, control []byte, from netip.AddrPort) {
 		}
 		if p := e.byAddr(from); p != nil {
 			p.receiveRTP(b, e.now())
+		} else {
+			e.metrics.strange.Inc()
 		}
 	}
 }

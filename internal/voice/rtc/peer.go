@@ -11,11 +11,11 @@ import (
 	"time"
 
 	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/srtp"
 )
 
 // State of a peer's way to its browser.
@@ -61,16 +61,12 @@ type Peer struct {
 
 	tx struct { // guards sending
 		sync.Mutex
-		ctx  *srtp.Context
-		in   [maxDatagram]byte
 		out  [maxDatagram]byte
 		head rtp.Header
 	}
 	rx struct { // belongs to the engine's reading goroutine
-		ctx  *srtp.Context
-		keys *keys
-		out  [maxDatagram]byte
-		head rtp.Header
+		head  rtp.Header
+		heard bool // something
 	}
 	keys atomic.Pointer[keys] // of the present association
 
@@ -210,7 +206,9 @@ func (p *Peer) Answer(offer string, codecs []call.Codec) (sdp string, err error)
 	if p.remote != nil && p.remote.ice != d.ice {
 		p.renew()
 	}
-	active := d.setup != "active"
+	// Where it leaves the choice to us the browser begins: of the SRTP profiles the
+	// side that did not begin chooses, and Chromium would choose the slower one.
+	active := d.setup == "passive"
 	if p.dtls != nil && d.setup == "actpass" && p.remote.fingerprint == d.fingerprint {
 		active = p.dtls.client
 	}
@@ -291,51 +289,55 @@ func (p *Peer) WriteRTP(h *rtp.Header, payload []byte) error {
 	t := &p.tx
 	t.Lock()
 	defer t.Unlock()
-	if t.ctx != k.tx {
-		t.ctx = k.tx
-	}
 	t.head = *h
 	t.head.Version, t.head.SSRC, t.head.Padding, t.head.PaddingSize = 2, p.ssrc, false, 0
-	n, err := t.head.MarshalTo(t.in[:])
+	n, err := t.head.MarshalTo(t.out[:])
 	if err != nil {
 		return err
 	}
-	if n+len(payload)+srtpOverhead > maxDatagram {
+	if n+len(payload)+srtp.MaxOverhead > maxDatagram {
 		return errors.New("rtc: packet is too long")
 	}
-	n += copy(t.in[n:], payload)
-	b, err := t.ctx.EncryptRTP(t.out[:0], t.in[:n], &t.head)
+	n += copy(t.out[n:], payload)
+	b, err := k.tx.Protect(t.out[:n])
 	if err != nil {
 		return err
 	}
 	return p.engine.send(b, to)
 }
 
-// srtpOverhead is the longest authentication tag (AEAD: 16 bytes).
-const srtpOverhead = 16
-
-// receiveRTP takes an SRTP packet on the reading goroutine.
+// receiveRTP takes an SRTP packet on the reading goroutine, and decrypts it where
+// it lies.
 func (p *Peer) receiveRTP(b []byte, now int64) {
 	k := p.keys.Load()
 	if k == nil {
 		return
 	}
-	r := &p.rx
-	if r.keys != k {
-		r.keys, r.ctx = k, k.rx
-	}
-	out, err := r.ctx.DecryptRTP(r.out[:0], b, &r.head)
+	out, err := k.rx.Unprotect(b)
 	if err != nil {
-		return // forged, replayed, or of an association that is over
+		p.engine.metrics.refuse(err) // or of an association that is over
+		return
 	}
+	r := &p.rx
+	was := r.head.SSRC
+	n, err := r.head.Unmarshal(out)
+	if err != nil {
+		p.engine.metrics.malformed.Inc()
+		return
+	}
+	if r.heard && was != r.head.SSRC {
+		p.engine.metrics.changes.Inc()
+	}
+	r.heard = true
 	p.lives(now)
 	f := p.on.Load()
 	if f == nil {
 		return
 	}
-	payload := out[r.head.MarshalSize():]
+	payload := out[n:]
 	if r.head.Padding {
 		if len(payload) == 0 || int(payload[len(payload)-1]) > len(payload) {
+			p.engine.metrics.malformed.Inc()
 			return
 		}
 		payload = payload[:len(payload)-int(payload[len(payload)-1])]

@@ -335,6 +335,25 @@ func TestCloseFreesEverything(t *testing.T) {
 	}
 }
 
+// waiting is an offer of a browser that leaves DTLS to us.
+func waiting(offer string) string { return strings.Replace(offer, "a=setup:actpass", "a=setup:passive", 1) }
+
+func TestWeBeginDTLS(t *testing.T) {
+	e := newEngine(t, "127.0.0.1:0")
+	p, s := newPeer(t, e)
+	b := newBrowser(t, webrtc.MimeTypePCMU)
+	answer, err := p.Answer(waiting(b.offer(nil)), []call.Codec{call.PCMU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(answer, "a=setup:active") {
+		t.Errorf("answered\n%s", answer)
+	}
+	b.accept(answer)
+	talk(t, b, p)
+	s.wait(t, Connected)
+}
+
 // The certificate must be the one of the SDP, whoever begins DTLS.
 func TestForeignCertificateIsRefused(t *testing.T) {
 	e := newEngine(t, "127.0.0.1:0")
@@ -345,7 +364,7 @@ func TestForeignCertificateIsRefused(t *testing.T) {
 	t.Run("we begin", func(t *testing.T) {
 		p, s := newPeer(t, e)
 		b := newBrowser(t, webrtc.MimeTypePCMU)
-		answer, err := p.Answer(forge(b.offer(nil)), []call.Codec{call.PCMU})
+		answer, err := p.Answer(forge(waiting(b.offer(nil))), []call.Codec{call.PCMU})
 		if err != nil {
 			t.Fatal(err)
 		}
