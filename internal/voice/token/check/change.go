@@ -16,7 +16,7 @@ type change struct {
 	where token.Part // Whole: the text
 	late  bool       // made after signing; else the key signed what was changed
 
-	able    func(s *spec) bool                                                    // nil: every signed token
+	able    func(k *Key) bool                                                     // nil: every signed token
 	plan    func(m *maker, s *spec)                                               // before anything is written
 	json    func(m *maker, header, payload []byte) (newHeader, newPayload []byte) // before it is encoded
 	segment func(m *maker, segment string) string                                 // of the part where, before it is signed
@@ -37,11 +37,13 @@ func (c *change) label() string {
 	return label
 }
 
-func (c *change) fits(s *spec) bool {
-	if s.key.Kind == token.Ticket {
-		return c.ticket != nil
+// fits reports whether tokens of the key can be made wrong so.
+func (c *change) fits(k keyAt) bool {
+	if k.key.Kind == token.Ticket {
+		_, can := k.source.Tickets.(lapsing)
+		return c.ticket != nil && (can || c.name != expiredTicket)
 	}
-	return c.ticket == nil && (c.able == nil || c.able(s))
+	return c.ticket == nil && (c.able == nil || c.able(k.key))
 }
 
 // changes returns every way in which a token is made wrong.
@@ -188,7 +190,7 @@ func surroundings() []change {
 
 // signatures are wrong in what is signed, or by whom.
 func signatures() []change {
-	altered := func(name, words string, able func(*spec) bool, do func(m *maker, d *draft) []byte) change {
+	altered := func(name, words string, able func(*Key) bool, do func(m *maker, d *draft) []byte) change {
 		return change{name: name, words: words, where: token.Signature, late: true, able: able, after: func(m *maker, d *draft) string {
 			return d.h + "." + d.p + "." + raw.EncodeToString(do(m, d))
 		}}
@@ -200,7 +202,7 @@ func signatures() []change {
 			return s
 		}
 	}
-	secret := func(s *spec) bool { return s.key.secret() }
+	secret := func(k *Key) bool { return k.secret() }
 	return []change{
 		altered("first byte", "whose signature has another first byte", nil, flipped(func(int, *rand.Rand) int { return 0 })),
 		altered("last byte", "whose signature has another last byte", nil, flipped(func(n int, _ *rand.Rand) int { return n - 1 })),
@@ -224,7 +226,7 @@ func signatures() []change {
 		altered("of no key", "signed with an empty secret", secret, func(m *maker, d *draft) []byte {
 			return m.sign.signAs(d.spec.key, d.spec.key.Algorithm, []byte{}, []byte(d.h+"."+d.p))
 		}),
-		altered("DER", "whose ECDSA signature is written in DER", func(s *spec) bool { return s.key.Algorithm == token.ES256 }, func(_ *maker, d *draft) []byte {
+		altered("DER", "whose ECDSA signature is written in DER", func(k *Key) bool { return k.Algorithm == token.ES256 }, func(_ *maker, d *draft) []byte {
 			return der(d.signature)
 		}),
 		{name: "letter case", words: "whose signature has a letter in the other case", where: token.Signature, late: true, after: func(m *maker, d *draft) string {
@@ -233,7 +235,7 @@ func signatures() []change {
 		{name: "another payload", words: "whose payload was changed after signing", where: token.Payload, late: true, after: func(_ *maker, d *draft) string {
 			return d.h + "." + raw.EncodeToString(bytes.Replace(d.payload, []byte(`"exp":`), []byte(`"exp" :`), 1)) + "." + d.s
 		}},
-		{name: "HMAC with the public key", words: "signed by HMAC with a public key as the secret", where: token.Header, able: func(s *spec) bool { return !s.key.secret() }, plan: func(_ *maker, s *spec) { s.alg = token.HS256 }, after: func(m *maker, d *draft) string {
+		{name: "HMAC with the public key", words: "signed by HMAC with a public key as the secret", where: token.Header, able: func(k *Key) bool { return !k.secret() }, plan: func(_ *maker, s *spec) { s.alg = token.HS256 }, after: func(m *maker, d *draft) string {
 			text := d.h + "." + d.p
 			return text + "." + raw.EncodeToString(m.sign.mac(token.HS256, publicBytes(d.spec.key), []byte(text)))
 		}},
@@ -257,7 +259,7 @@ func otherCase(r *rand.Rand, s string) string {
 
 // headers say something that no device token says.
 func headers() []change {
-	edit := func(name, words string, able func(*spec) bool, do func(h map[string][]byte)) change {
+	edit := func(name, words string, able func(*Key) bool, do func(h map[string][]byte)) change {
 		return change{name: name, words: words, where: token.Header, able: able, plan: func(_ *maker, s *spec) {
 			s.edit = func(h, _ map[string][]byte) { do(h) }
 		}}
@@ -270,7 +272,7 @@ func headers() []change {
 	set := func(member, value string) func(map[string][]byte) {
 		return func(h map[string][]byte) { h[member] = []byte(value) }
 	}
-	secret := func(s *spec) bool { return s.key.secret() }
+	secret := func(k *Key) bool { return k.secret() }
 	return []change{
 		edit("alg none", `with "alg" none and a signature`, nil, set("alg", `"none"`)),
 		{name: "alg none, unsigned", words: `with "alg" none and no signature`, where: token.Header, plan: func(_ *maker, s *spec) {
@@ -303,15 +305,15 @@ func headers() []change {
 
 // payloads say something wrong, and the key signed it.
 func payloads() []change {
-	edit := func(name, words string, able func(*spec) bool, do func(s *spec, p map[string][]byte)) change {
+	edit := func(name, words string, able func(*Key) bool, do func(s *spec, p map[string][]byte)) change {
 		return change{name: name, words: words, where: token.Payload, able: able, plan: func(_ *maker, s *spec) {
 			s.edit = func(_, p map[string][]byte) { do(s, p) }
 		}}
 	}
-	plan := func(name, words string, able func(*spec) bool, do func(s *spec)) change {
+	plan := func(name, words string, able func(*Key) bool, do func(s *spec)) change {
 		return change{name: name, words: words, where: token.Payload, able: able, plan: func(_ *maker, s *spec) { do(s) }}
 	}
-	front := func(name, words, member string, able func(*spec) bool) change {
+	front := func(name, words, member string, able func(*Key) bool) change {
 		return change{name: name, words: words, where: token.Payload, able: able, json: func(_ *maker, h, p []byte) ([]byte, []byte) {
 			return h, append([]byte("{"+member+","), p[1:]...)
 		}}
@@ -319,9 +321,9 @@ func payloads() []change {
 	bytewise := func(name, words string, do func(p []byte) []byte) change {
 		return change{name: name, words: words, where: token.Payload, json: func(_ *maker, h, p []byte) ([]byte, []byte) { return h, do(p) }}
 	}
-	access := func(s *spec) bool { return s.key.Kind == token.Access }
-	own := func(s *spec) bool { return access(s) && s.key.Issuer == "" }
-	capability := func(s *spec) bool { return s.key.Kind == token.Capability }
+	access := func(k *Key) bool { return k.Kind == token.Access }
+	own := func(k *Key) bool { return access(k) && k.Issuer == "" }
+	capability := func(k *Key) bool { return k.Kind == token.Capability }
 	hour := int64(3600)
 	return []change{
 		plan("expired", "that expired a second ago", nil, func(s *spec) {
@@ -332,7 +334,7 @@ func payloads() []change {
 			now := s.source.now().Unix()
 			s.issued, s.notBefore, s.expires = now-25*hour, 0, now-24*hour
 		}),
-		edit("nbf ahead", `whose "nbf" is an hour ahead`, nil, func(s *spec, p map[string][]byte) { p["nbf"] = number(s.source.now().Unix()+hour, false) }).listed("nbf"),
+		edit("nbf ahead", `whose "nbf" is an hour ahead`, access, func(s *spec, p map[string][]byte) { p["nbf"] = number(s.source.now().Unix()+hour, false) }),
 		plan("iat ahead", `whose "iat" is an hour ahead`, nil, func(s *spec) { s.issued, s.noIssued, s.expires = s.source.now().Unix()+hour, false, s.expires+hour }),
 		edit("no exp", `without "exp"`, nil, func(_ *spec, p map[string][]byte) { delete(p, "exp") }),
 		edit("exp as text", `whose "exp" is a string`, nil, func(_ *spec, p map[string][]byte) { p["exp"] = []byte(`"` + string(p["exp"]) + `"`) }),
@@ -364,7 +366,7 @@ func payloads() []change {
 		edit("unknown iss", "of a key that there is not", nil, func(s *spec, p map[string][]byte) {
 			id := "SK" + strings.Repeat("0", 31) + "f"
 			switch {
-			case capability(s):
+			case capability(s.key):
 				id = "AC" + strings.Repeat("0", 31) + "f"
 			case s.key.Issuer != "":
 				id = "https://nobody.example"
@@ -375,18 +377,8 @@ func payloads() []change {
 			p["sub"] = []byte(`"AC` + strings.Repeat("0", 31) + `f"`)
 		}),
 		edit("no account", "that name no account", access, func(_ *spec, p map[string][]byte) { delete(p, "sub") }),
-		edit("no aud", `of an issuer without "aud"`, func(s *spec) bool { return s.key.Issuer != "" }, func(_ *spec, p map[string][]byte) { delete(p, "aud") }),
+		edit("no aud", `of an issuer without "aud"`, func(k *Key) bool { return k.Issuer != "" }, func(_ *spec, p map[string][]byte) { delete(p, "aud") }),
 	}
-}
-
-// listed makes sure that a member is written: not every library's order of a
-// capability token has it.
-func (c change) listed(member string) change {
-	able := c.able
-	c.able = func(s *spec) bool {
-		return (able == nil || able(s)) && (s.key.Kind == token.Access || strings.Contains(strings.Join(s.style.capability, " "), member))
-	}
-	return c
 }
 
 // tickets are wrong tickets; a used and an expired one are the issuer's to make.

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -133,6 +134,7 @@ type plan struct {
 	keys    []keyAt
 	total   int // of the weights
 	changes []change
+	fitting [][]*change // of changes, by the key's number
 	wrong   bool
 	dims    *dimensions
 }
@@ -142,7 +144,7 @@ type plan struct {
 const (
 	weightSecret = 3000
 	weightCurve  = 300
-	slowTokens   = 250 // tokens of an RSA key, about
+	slowTokens   = 150 // tokens of an RSA key, about
 	ticketShare  = 12  // of a hundred tokens, about
 )
 
@@ -189,8 +191,14 @@ func newPlan(o Options) (*plan, error) {
 		p.keys = append(p.keys, keyAt{key: &Key{Kind: token.Ticket, Account: s.Account}, source: s, weight: weight})
 		p.total += weight
 	}
+	p.fitting = make([][]*change, len(p.keys))
 	for i := range p.keys {
 		p.keys[i].no = i
+		for j := range p.changes {
+			if p.changes[j].fits(p.keys[i]) {
+				p.fitting[i] = append(p.fitting[i], &p.changes[j])
+			}
+		}
 	}
 	if len(p.keys) == 0 {
 		return nil, errors.New("there is no key to check with")
@@ -210,22 +218,16 @@ func (p *plan) pick(r *rand.Rand) keyAt {
 }
 
 // change draws what is wrong with a token; nil for the three in four that are valid.
-func (p *plan) change(r *rand.Rand, s *spec) *change {
+func (p *plan) change(r *rand.Rand, k keyAt) *change {
 	if r.IntN(4) > 0 || !p.wrong {
 		return nil
 	}
-	from := r.IntN(len(p.changes))
-	for i := range p.changes {
-		c := &p.changes[(from+i)%len(p.changes)]
-		if !c.fits(s) {
-			continue
-		}
-		if _, can := s.source.Tickets.(lapsing); c.name == expiredTicket && !can {
-			continue
-		}
-		return c
-	}
-	return nil
+	return p.anotherChange(r, k)
+}
+
+func (p *plan) anotherChange(r *rand.Rand, k keyAt) *change {
+	fitting := p.fitting[k.no]
+	return fitting[r.IntN(len(fitting))]
 }
 
 // verdict is what came of a token.
@@ -326,8 +328,8 @@ func (c *course) each(ctx context.Context, n int, do func(m *maker, i int) error
 // make makes token number i. Without real, tickets are not issued.
 func (m *maker) make(ctx context.Context, i int, real bool) (*spec, draft, string, error) {
 	s := m.draw(i)
-	first := s.change
-	for try := 1; ; try++ {
+	var skipped []*change
+	for {
 		if s.key.Kind == token.Ticket {
 			text, err := m.ticket(ctx, s, real)
 			return s, draft{spec: s}, text, err
@@ -336,19 +338,11 @@ func (m *maker) make(ctx context.Context, i int, real bool) (*spec, draft, strin
 		if ok {
 			return s, d, text, nil
 		}
-		// This change left this token as it is: the next one that fits instead.
+		// This change left this token as it is: another one instead.
+		skipped = append(skipped, s.change)
 		s = m.draw(i)
-		from := 0
-		for j := range m.plan.changes {
-			if &m.plan.changes[j] == first {
-				from = j
-			}
-		}
-		for skip := try; skip > 0; {
-			from = (from + 1) % len(m.plan.changes)
-			if s.change = &m.plan.changes[from]; s.change.fits(s) {
-				skip--
-			}
+		for s.change == nil || slices.Contains(skipped, s.change) {
+			s.change = m.plan.anotherChange(m.rand, m.plan.keys[s.keyNo])
 		}
 	}
 }

@@ -328,7 +328,7 @@ func newDimensions(keys []keyAt, wrong []change) *dimensions {
 		}
 		return words[v]
 	})
-	d.some("change anywhere", "", names, func(v string, not bool) string {
+	d.some(anywhereDimension, "must be refused", names, func(v string, not bool) string {
 		if not {
 			return "with another fault than “" + v + "”"
 		}
@@ -344,7 +344,11 @@ func newDimensions(keys []keyAt, wrong []change) *dimensions {
 	return d
 }
 
-const changeDimension = "change"
+// The questions about what is wrong with a token.
+const (
+	changeDimension   = "change"
+	anywhereDimension = "change anywhere"
+)
 
 func plural(kind string) string { return kind + " tokens" }
 

@@ -90,14 +90,27 @@ func hashOf(algorithm string) func() hash.Hash {
 
 // signer signs for one goroutine: it keeps the state of the keys' hashes.
 type signer struct {
-	macs map[string]hash.Hash
-	salt io.Reader // of PS256
+	keys map[*Key]hash.Hash
+	macs map[string]hash.Hash // with other secrets than the keys'
+	salt io.Reader            // of PS256
 }
 
-func newSigner(salt io.Reader) *signer { return &signer{macs: map[string]hash.Hash{}, salt: salt} }
+func newSigner(salt io.Reader) *signer {
+	return &signer{keys: map[*Key]hash.Hash{}, macs: map[string]hash.Hash{}, salt: salt}
+}
 
 func (s *signer) sign(k *Key, text []byte) []byte {
-	return s.signAs(k, k.Algorithm, k.Secret, text)
+	if k.Private != nil {
+		return s.signAs(k, k.Algorithm, nil, text)
+	}
+	mac := s.keys[k]
+	if mac == nil {
+		mac = hmac.New(hashOf(k.Algorithm), k.Secret)
+		s.keys[k] = mac
+	}
+	mac.Reset()
+	mac.Write(text)
+	return mac.Sum(nil)
 }
 
 // signAs signs with another secret or algorithm of the HMAC family, if either

@@ -1,8 +1,8 @@
 package check
 
 import (
+	"bytes"
 	"encoding/base64"
-	"fmt"
 	"math/rand/v2"
 	"net/url"
 	"slices"
@@ -65,7 +65,6 @@ type spec struct {
 	half               bool // dates with a fraction
 	size               int  // wanted; 0: as it comes
 	wish               wish
-	tail               int // varied until the wish is met
 
 	change *change // what makes it one that must be refused; nil: it is valid
 	edit   func(header, payload map[string][]byte)
@@ -172,7 +171,7 @@ func (m *maker) draw(i int) *spec {
 	if s.key.Kind == token.Access {
 		s.cty = "twilio-fpa;v=1"
 	}
-	s.change = m.plan.change(r, s)
+	s.change = m.plan.change(r, k)
 	return s
 }
 
@@ -190,15 +189,9 @@ func (m *maker) build(s *spec) (d draft, text string, ok bool) {
 	}
 	d.spec = s
 	filler := m.fill(s)
-	tries := 1
-	if s.wish != anyShape {
-		tries = 3000
-	}
-	for s.tail = 0; s.tail < tries; s.tail++ {
-		m.write(&d, filler)
-		if s.wish.met(d.signature, d.s) {
-			break
-		}
+	m.write(&d, filler)
+	if s.wish != anyShape && (s.change == nil || s.change.segment == nil) {
+		m.search(&d)
 	}
 	if s.change == nil || s.change.after == nil {
 		return d, d.text(), true
@@ -206,6 +199,37 @@ func (m *maker) build(s *spec) (d draft, text string, ok bool) {
 	before := d.text()
 	text = s.change.after(m, &d)
 	return d, text, text != "" && (text != before || s.change.segment != nil)
+}
+
+// search varies four digits of the payload, which do not change what the token
+// says, until the signature has the shape wished for.
+func (m *maker) search(d *draft) {
+	s := d.spec
+	of, n := "-0000", int64(0)
+	if s.key.Kind != token.Access || s.noID {
+		of, n = strconv.FormatInt(s.expires, 10), s.expires
+	}
+	at := bytes.Index(d.payload, []byte(of))
+	if at < 0 {
+		return // the change took it away
+	}
+	const tries = 3000
+	number := make([]byte, 0, 16)
+	text := make([]byte, 0, len(d.h)+1+raw.EncodedLen(len(d.payload)))
+	for tail := int64(0); tail < tries && !s.wish.met(d.signature, d.s); tail++ {
+		if n > 0 {
+			number = strconv.AppendInt(number[:0], n-tail, 10)
+		} else {
+			number = strconv.AppendInt(number[:0], 10000+tail, 10)
+			number[0] = '-'
+		}
+		copy(d.payload[at:], number)
+		text = append(append(text[:0], d.h...), '.')
+		text = raw.AppendEncode(text, d.payload)
+		d.signature = m.sign.sign(s.key, text)
+		d.s = raw.EncodeToString(d.signature)
+	}
+	d.p = raw.EncodeToString(d.payload)
 }
 
 // fill returns how many characters of filling bring the token to the wanted size,
@@ -216,7 +240,7 @@ func (m *maker) fill(s *spec) int {
 	}
 	s.outgoing = true
 	quiet := *s
-	quiet.change, quiet.wish = nil, anyShape
+	quiet.change, quiet.edit, quiet.wish = nil, nil, anyShape
 	d := draft{spec: &quiet}
 	size := func(filler int) int {
 		d.header, d.payload = m.object(&quiet, filler)
@@ -285,12 +309,9 @@ func (m *maker) object(s *spec, filler int) (header, payload []byte) {
 	order := w.access
 	if s.key.Kind == token.Access {
 		if !s.noID {
-			p["jti"] = w.text(fmt.Sprintf("%s-%04d", s.id, s.tail))
+			p["jti"] = w.text(s.id + "-0000")
 		}
 		p["exp"] = number(s.expires, s.half)
-		if s.noID {
-			p["exp"] = number(s.expires-int64(s.tail), s.half)
-		}
 		p["iss"], p["sub"] = w.text(s.key.ID), w.text(s.key.Account)
 		if s.key.Issuer != "" {
 			p["iss"], p["aud"] = w.text(s.key.Issuer), w.text(s.key.Audience)
@@ -298,7 +319,7 @@ func (m *maker) object(s *spec, filler int) (header, payload []byte) {
 		p["grants"] = m.grants(s, filler)
 	} else {
 		order = w.capability
-		p["exp"] = number(s.expires-int64(s.tail), s.half)
+		p["exp"] = number(s.expires, s.half)
 		p["iss"] = w.text(s.key.Account)
 		p["scope"] = w.text(m.scope(s, filler))
 	}

@@ -63,7 +63,7 @@ func (c *course) report(took time.Duration) *Report {
 	for _, k := range c.plan.keys {
 		r.Keys = append(r.Keys, k.title())
 	}
-	change, key := d.number[changeDimension], d.number["key"]
+	change, anywhere, key := d.number[changeDimension], d.number[anywhereDimension], d.number["key"]
 	counts := make([][]map[int]*Tally, width)
 	for i := range counts {
 		counts[i] = make([]map[int]*Tally, len(d.all[i].values))
@@ -86,7 +86,7 @@ func (c *course) report(took time.Duration) *Report {
 	}
 	var grouped []int
 	for i := range d.all {
-		if d.all[i].group != "" {
+		if d.all[i].group != "" && i != anywhere {
 			grouped = append(grouped, i)
 		}
 	}
@@ -110,6 +110,7 @@ func (c *course) report(took time.Duration) *Report {
 		}
 		if v[change] != 0 {
 			count(change, v, failed)
+			count(anywhere, v, failed)
 			continue
 		}
 		for _, dim := range grouped {
@@ -119,7 +120,7 @@ func (c *course) report(took time.Duration) *Report {
 	for dim := range counts {
 		for value, byKey := range counts[dim] {
 			for no, t := range byKey {
-				group := cmp.Or(d.all[dim].group, "must be refused")
+				group := cmp.Or(d.all[dim].group, "must be refused, in detail")
 				r.Cells = append(r.Cells, Cell{group, Feature{Dimension: d.all[dim].name, Value: d.all[dim].values[value]}, no, *t})
 			}
 		}
@@ -146,7 +147,7 @@ func (c *course) find(valid bool) Finding {
 	change := d.number[changeDimension]
 	except := []string{}
 	if valid {
-		except = []string{changeDimension, "change anywhere", "changed part", "changed after signing"}
+		except = []string{changeDimension, anywhereDimension, "changed part", "changed after signing"}
 	}
 	crowd := gather(d, c.vectors, c.verdicts, func(v vector) bool { return (v[change] == 0) == valid }, except...)
 	if !valid {
@@ -179,7 +180,7 @@ func (c *course) find(valid bool) Finding {
 
 // wrongFirst puts what is wrong with a token before everything else.
 func (c *crowd) wrongFirst(d *dimensions) {
-	order := []int{d.number["change anywhere"], d.number[changeDimension], d.number["changed part"], d.number["changed after signing"]}
+	order := []int{d.number[anywhereDimension], d.number[changeDimension], d.number["changed part"], d.number["changed after signing"]}
 	slices.SortStableFunc(c.literals, func(a, b literal) int {
 		first := func(l literal) int {
 			if i := slices.Index(order, l.dimension); i >= 0 && !l.not {
@@ -312,10 +313,14 @@ func (r *Report) table(out io.Writer, from, to int) error {
 	}
 	for i := 0; i < len(r.Cells); {
 		if i == 0 || r.Cells[i].Group != r.Cells[i-1].Group {
-			fmt.Fprintf(w, "%s\t\n", pad(strings.ToUpper(r.Cells[i].Group)))
+			group := r.Cells[i].Group
+			if group == "must be refused" {
+				group += " (accepted/tokens, or tokens: none accepted)"
+			}
+			fmt.Fprintf(w, "%s%s\t\n", pad(strings.ToUpper(group[:1])+group[1:]), strings.Repeat("\t", to-from))
 		}
 		what := r.Cells[i].What
-		row := make([]string, to-from)
+		row, failed := make([]string, to-from), false
 		for n := range row {
 			row[n] = "·"
 		}
@@ -325,12 +330,15 @@ func (r *Report) table(out io.Writer, from, to int) error {
 				continue
 			}
 			if row[c.Key-from] = strconv.Itoa(c.Tokens); c.Failed > 0 {
-				row[c.Key-from] = fmt.Sprintf("%d/%d", c.Failed, c.Tokens)
+				row[c.Key-from], failed = fmt.Sprintf("%d/%d", c.Failed, c.Tokens), true
 			}
 		}
 		label := "  " + what.Dimension + ": " + what.Value
-		if what.Dimension == changeDimension {
+		if what.Dimension == changeDimension || what.Dimension == anywhereDimension {
 			label = "  " + what.Value
+		}
+		if what.Dimension == changeDimension && !failed {
+			continue
 		}
 		switch what.Value {
 		case "yes":
