@@ -336,7 +336,9 @@ func TestCloseFreesEverything(t *testing.T) {
 }
 
 // waiting is an offer of a browser that leaves DTLS to us.
-func waiting(offer string) string { return strings.Replace(offer, "a=setup:actpass", "a=setup:passive", 1) }
+func waiting(offer string) string {
+	return strings.Replace(offer, "a=setup:actpass", "a=setup:passive", 1)
+}
 
 func TestWeBeginDTLS(t *testing.T) {
 	e := newEngine(t, "127.0.0.1:0")
