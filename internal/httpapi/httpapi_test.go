@@ -79,13 +79,17 @@ type house struct {
 	ring    *fakeRing
 	devices *fakeDevices
 	audit   *fakeAudit
+	ended   []string // identities whose devices were ended
 }
+
+// cheap is what new passwords cost in tests.
+var cheap = people.Params{Memory: 64, Time: 1, Threads: 1}
 
 type reach struct{}
 
 func (reach) Reachable(string, string) bool { return false }
 
-func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
+func newHouse(t *testing.T, demo httpapi.DemoCarrier, change ...func(*httpapi.Options)) *house {
 	t.Helper()
 	d, seeded := seed(t)
 	place := t.TempDir()
@@ -116,8 +120,16 @@ func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 	page := func(text string) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
 	}
-	h.door = httpapi.New(httpapi.Options{
-		Door: people.NewDoor(store, people.DoorOptions{}), Desk: desk, Recordings: dir,
+	staff := people.NewStaff(people.StaffOptions{
+		Store: store, Audit: people.NewRecorder(store, h.health, nil), Hashing: cheap,
+		RevokeIdentity: func(_ context.Context, _, identity, _, _ string) error {
+			h.ended = append(h.ended, identity)
+			return nil
+		},
+	})
+	o := httpapi.Options{
+		Door:  people.NewDoor(store, people.DoorOptions{Staff: staff, Account: d.Account.ID, Hashing: cheap}),
+		Staff: staff, AuditLog: store, Desk: desk, Recordings: dir,
 		Keys: h.ring, Ring: h.ring, Devices: h.devices, FellBack: h.devices, Audit: h.audit,
 		OutgoingApp: func(account string) string { return "AP" + strings.TrimPrefix(account, "AC") },
 		Accounts:    func(string) (talk.Account, bool) { return d.Account, true }, Demo: demo,
@@ -126,7 +138,11 @@ func newHouse(t *testing.T, demo httpapi.DemoCarrier) *house {
 		},
 		Signal: page("signalling"), EventGateway: page("events"), Health: h.health, Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.DiscardHandler), Version: "test", Pulse: 20 * time.Millisecond,
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	h.door = httpapi.New(o)
 	server := httptest.NewUnstartedServer(h.door)
 	h.door.Limit(server.Config)
 	server.StartTLS()

@@ -39,7 +39,7 @@ type (
 		}
 	}
 	userChange struct {
-		userPath
+		ID   string `path:"id" maxLength:"40"`
 		Body struct {
 			Name     *string      `json:"name,omitempty" minLength:"1" maxLength:"320"`
 			Email    *string      `json:"email,omitempty" maxLength:"254"`

@@ -160,7 +160,7 @@ func (d *Door) AddPasskey(ctx context.Context, by Actor, u User, site Site, name
 	}
 	k := Passkey{
 		ID: newID("PK"), User: u.ID, Name: name, Host: site.Host, Credential: made.ID, PublicKey: made.PublicKey,
-		Counter: made.Authenticator.SignCount, Flags: byte(made.Flags.ProtocolValue()), Created: time.Now().UTC(),
+		Counter: made.Authenticator.SignCount, Flags: byte(made.Flags.ProtocolValue()), Created: now(),
 	}
 	if err := d.store.AddPasskey(ctx, k); err != nil {
 		return Passkey{}, err

@@ -93,7 +93,7 @@ func (s *Staff) add(ctx context.Context, account string, n NewUser, phc string) 
 	}
 	u := User{
 		ID: newID("US"), Account: account, Name: strings.TrimSpace(n.Name), Email: strings.TrimSpace(n.Email), Role: n.Role,
-		Identity: n.Identity, Password: phc, Created: time.Now().UTC(),
+		Identity: n.Identity, Password: phc, Created: now(),
 	}
 	if err := check(u); err != nil {
 		return User{}, err
@@ -272,6 +272,9 @@ func (s *Staff) changed() {
 func (s *Staff) note(ctx context.Context, by Actor, account, act, target string, detail map[string]string) {
 	_ = s.o.Audit.Record(ctx, by.Entry(account, act, target, detail))
 }
+
+// now is the time as stores keep it.
+func now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
 const (
 	longestName     = 80  // characters
