@@ -5,6 +5,7 @@ import { createServer } from 'node:http'
 import { readFile, stat } from 'node:fs/promises'
 import { extname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { admin, adminData } from './mock-admin.mjs'
 
 const ago = (seconds) => new Date(Date.now() - seconds * 1000).toISOString()
 const hours = 3600
@@ -74,7 +75,7 @@ function call(i, at, direction, status, more = {}) {
   }
 }
 
-export function sampleData({ empty = false, demo = false, many = true } = {}) {
+export function sampleData({ empty = false, demo = false, many = true, role = 'agent', methods = {} } = {}) {
   const me = {
     id: 'a1',
     name: 'Alice Okafor',
@@ -100,13 +101,15 @@ export function sampleData({ empty = false, demo = false, many = true } = {}) {
       ]
   return {
     session: {
-      user: { id: 'u1', name: 'Alice Okafor', email: 'alice@demo.example', role: 'agent', identity: 'alice' },
+      user: { id: 'u1', name: 'Alice Okafor', email: 'alice@demo.example', role, identity: 'alice' },
       csrf: 'mock',
       account: { id: 'acc', name: 'Northwind Care', time_zone: 'Europe/Lisbon' },
       demo,
       version: '0.1.0',
     },
     signedIn: true,
+    methods: { password: true, passkeys: true, oidc: [], ...methods },
+    admin: adminData({ empty }),
     password: 'demo',
     me,
     lines: many ? [support, sales] : [{ ...support, number: '+15550199', name: 'Main' }],
@@ -193,6 +196,7 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
       state.signedIn = true
       return json(response, 200, state.session)
     }
+    if (route === 'GET /session/methods') return json(response, 200, state.methods)
     if (!state.signedIn) return problem(response, 401, 'Unauthorized')
     if (route === 'GET /session') return json(response, 200, state.session)
     if (request.method !== 'GET' && request.headers['x-dialtone-csrf'] !== state.session.csrf)
@@ -202,7 +206,13 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
       return json(response, 204)
     }
     if (route === 'POST /device-tokens')
-      return json(response, 201, { token: 'mock', kind: 'access', identity: 'alice', expires_at: ago(-3600) })
+      return json(response, 201, {
+        token: 'mock',
+        kind: body.kind ?? 'access',
+        identity: 'alice',
+        expires_at: ago(-3600),
+        ways: ['ticket', 'access'],
+      })
     if (route === 'PUT /me') {
       state.me = { ...state.me, state: body.state, state_since: ago(0) }
       send('agent', state.me)
@@ -254,6 +264,10 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
       })
       return
     }
+    const answer = admin(state.admin, route, query, body, request.headers)
+    if (answer && typeof answer[1] === 'string')
+      return response.writeHead(200, { 'Content-Type': 'text/csv; charset=utf-8' }).end(answer[1])
+    if (answer) return json(response, ...answer)
     return problem(response, 404, 'Not Found')
   }
 
@@ -301,6 +315,11 @@ export function createMock({ state = sampleData(), dist = '' } = {}) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const mock = createMock({ state: sampleData({ demo: process.argv.includes('--demo') }) })
+  const mock = createMock({
+    state: sampleData({
+      demo: process.argv.includes('--demo'),
+      role: process.argv.includes('--agent') ? 'agent' : 'admin',
+    }),
+  })
   console.log(`pretend node on ${await mock.listen(5180)}; sign in with any name and the password "demo"`)
 }

@@ -101,7 +101,14 @@ const shots = {
   refused: {
     act: async (page) => {
       await wait(page, 200)
-      await tell(page, { type: 'refused', code: 20101 })
+      await tell(page, {
+        type: 'refused',
+        code: 20101,
+        tried: [
+          { way: 'ticket', code: 20101, at: 0 },
+          { way: 'access', code: 0, at: 0 },
+        ],
+      })
       await page.getByTestId('banner').waitFor()
     },
   },
@@ -125,6 +132,123 @@ const shots = {
     act: (page) => page.getByTestId('voicemail-delete').nth(1).click(),
   },
   settings: { path: '/settings' },
+  'settings-account': {
+    path: '/settings',
+    act: async (page) => {
+      await tell(page, { type: 'way', by: 'access', avoided: [{ way: 'ticket', code: 20101, at: Date.now() - 4e5 }] })
+      await page.getByTestId('password-open').click()
+      await page.getByTestId('sessions').scrollIntoViewIfNeeded()
+    },
+  },
+  'settings-connection': {
+    path: '/settings',
+    act: async (page) => {
+      await tell(page, { type: 'way', by: 'access', avoided: [{ way: 'ticket', code: 20101, at: Date.now() - 4e5 }] })
+      await page.getByTestId('phone-way').scrollIntoViewIfNeeded()
+    },
+  },
+  'sign-in-ways': {
+    data: {
+      signedOut: true,
+      methods: { oidc: [{ id: 'corp', name: 'Northwind', url: '/api/v1/session/oidc/corp/start' }] },
+    },
+    path: '/sign-in?problem=oidc_unknown',
+  },
+  'access-ways': { path: '/admin/access', data: { role: 'admin' } },
+  'access-close': {
+    path: '/admin/access',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('way-capability-switch').click(),
+  },
+  'access-date': {
+    path: '/admin/access',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('way-capability-date').click(),
+  },
+  'access-report': { path: '/admin/access/report?way=capability', data: { role: 'admin' } },
+  'access-report-empty': { path: '/admin/access/report?way=capability', data: { role: 'admin', empty: true } },
+  'access-keys': { path: '/admin/access/keys', data: { role: 'admin' } },
+  'access-key-menu': {
+    path: '/admin/access/keys',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('row-menu').first().click(),
+  },
+  'access-key-add': {
+    path: '/admin/access/keys',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('key-add').click()
+      await page.getByTestId('key-name').fill('Night export')
+    },
+  },
+  'access-key-secret': {
+    path: '/admin/access/keys',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('key-add').click()
+      await page.getByTestId('key-name').fill('Night export')
+      await page.getByTestId('key-role').selectOption('admin')
+      await page.getByTestId('dialog-confirm').click()
+      await page.getByTestId('key-secret').waitFor()
+    },
+  },
+  'access-key-rotate': {
+    path: '/admin/access/keys',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('row-menu').nth(2).click()
+      await page.getByTestId('row-rotate').click()
+    },
+  },
+  'access-key-revoke': {
+    path: '/admin/access/keys',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('row-menu').nth(2).click()
+      await page.getByTestId('row-revoke').click()
+    },
+  },
+  'access-issuers': { path: '/admin/access/issuers', data: { role: 'admin' } },
+  'access-issuers-empty': { path: '/admin/access/issuers', data: { role: 'admin', empty: true } },
+  'access-issuer-add': {
+    path: '/admin/access/issuers',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('issuer-add').click()
+      await page.locator('#issuer-name').fill('Company')
+      await page.locator('#issuer-url').fill('https://nowhere.example')
+      await page.locator('#issuer-audience').fill('dialtone')
+      await page.getByTestId('dialog-confirm').click()
+      await page.getByTestId('dialog-problem').waitFor()
+    },
+  },
+  'access-revocations': { path: '/admin/access/revocations', data: { role: 'admin' } },
+  'access-revoke': {
+    path: '/admin/access/revocations',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('revocation-add').click(),
+  },
+  people: { path: '/admin/people', data: { role: 'admin' } },
+  'people-add': {
+    path: '/admin/people',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('person-add').click(),
+  },
+  'people-disable': {
+    path: '/admin/people',
+    data: { role: 'admin' },
+    act: async (page) => {
+      await page.getByTestId('row-menu').nth(2).click()
+      await page.getByTestId('row-disable').click()
+    },
+  },
+  audit: {
+    path: '/admin/audit',
+    data: { role: 'admin' },
+    act: (page) => page.getByTestId('audit-entry').nth(1).getByRole('button').click(),
+  },
+  'audit-empty': { path: '/admin/audit?act=key.', data: { role: 'admin', empty: true } },
+  'admin-not-for-agents': { path: '/admin/people' },
   shortcuts: { act: (page) => page.keyboard.press('?') },
   lost: { path: '/nowhere' },
 }
@@ -178,6 +302,7 @@ for (const [name, { path = '/', data = {}, act }] of Object.entries(shots)) {
       await page.getByTestId(data.signedOut ? 'sign-in-submit' : 'call-card').waitFor({ state: 'attached' })
       if (!data.signedOut) await page.locator('[data-testid=state]:not([data-state-kind=connecting])').waitFor()
       await page.waitForLoadState('load').catch(() => {})
+      await page.waitForLoadState('networkidle', { timeout: 300 }).catch(() => {})
       await act?.(page, mock)
       await wait(page, 250)
       const wide = await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)

@@ -107,6 +107,36 @@ export class Client {
     return response
   }
 
+  /** Any JSON operation: what the screens for admins and one's own account are made of. */
+  request<T>(method: string, path: string, body?: unknown): Promise<T> {
+    return this.#send<T>(method, path, body)
+  }
+
+  /** A document of the API in another form than JSON. */
+  async document(path: string, type: string): Promise<Blob> {
+    const response = await this.#fetch(path, { headers: { Accept: type } })
+    if (!response.ok) throw await this.#refused(response, false)
+    try {
+      return await response.blob()
+    } catch (error) {
+      throw new Problem(0, 'No answer', error instanceof Error ? error.message : '')
+    }
+  }
+
+  methods(): Promise<api.SignInMethods> {
+    return this.#send('GET', '/session/methods', undefined, { signingIn: true })
+  }
+
+  passkeyOptions(): Promise<api.PasskeyRequest> {
+    return this.#send('POST', '/session/passkey/options', {}, { signingIn: true })
+  }
+
+  async signInWithPasskey(id: string, credential: unknown): Promise<api.Session> {
+    return this.#keep(
+      await this.#send<api.Session>('POST', '/session/passkey', { id, credential }, { signingIn: true }),
+    )
+  }
+
   #keep(session: api.Session): api.Session {
     this.#csrf = session.csrf
     return session

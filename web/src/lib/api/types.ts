@@ -17,6 +17,18 @@ export interface Session {
   version: string
 }
 
+export interface SignInMethods {
+  password: boolean
+  passkeys: boolean
+  oidc: { id: string; name: string; url: string }[] | null
+}
+
+/** What `navigator.credentials.get` is asked for, as JSON, and the ceremony's id. */
+export interface PasskeyRequest {
+  id: string
+  publicKey: PublicKeyCredentialRequestOptionsJSON
+}
+
 export interface DeviceToken {
   token: string
   kind: string

@@ -110,6 +110,10 @@ export class Console {
     this.#signedIn(await this.client.signIn(name, password))
   }
 
+  async signInWithPasskey(id: string, credential: unknown): Promise<void> {
+    this.#signedIn(await this.client.signInWithPasskey(id, credential))
+  }
+
   async signOut(): Promise<void> {
     if (this.phone.live) {
       this.toasts.show({ text: m.toast_busy() })
@@ -234,7 +238,8 @@ export class Console {
   }
 
   #toSignIn(): void {
-    this.router.go('/sign-in', { replace: true })
+    // Its address may say why a company's sign-in failed.
+    if (this.router.screen !== 'sign-in') this.router.go('/sign-in', { replace: true })
   }
 
   #stop(): void {

@@ -32,3 +32,23 @@ export function problemHint(error: unknown): string {
   if (error.status >= 500) return m.hint_try_again()
   return ''
 }
+
+/** Why a sign-in by a company came to nothing, and what to do: for the codes in `/sign-in?problem=`. */
+export function signInProblem(code: string): [text: string, hint: string] {
+  switch (code) {
+    case 'oidc_unavailable':
+      return [m.sign_in_oidc_unavailable(), m.sign_in_oidc_other_way()]
+    case 'oidc_expired':
+      return [m.sign_in_oidc_expired(), m.sign_in_oidc_again()]
+    case 'oidc_unverified':
+      return [m.sign_in_oidc_unverified(), m.hint_ask_admin()]
+    case 'oidc_unknown':
+      return [m.sign_in_oidc_unknown(), m.sign_in_oidc_ask_access()]
+    case 'oidc_conflict':
+      return [m.sign_in_oidc_conflict(), m.hint_ask_admin()]
+    case 'oidc_disabled':
+      return [m.sign_in_oidc_disabled(), m.hint_ask_admin()]
+    default:
+      return [m.sign_in_oidc_refused(), m.sign_in_oidc_again()]
+  }
+}

@@ -1,4 +1,5 @@
-export type Screen = 'phone' | 'history' | 'voicemail' | 'settings' | 'sign-in' | 'unknown'
+export type Screen = 'phone' | 'history' | 'voicemail' | 'settings' | 'sign-in' | AdminScreen | 'unknown'
+export type AdminScreen = 'access' | 'people' | 'audit'
 
 const screens: Record<string, Screen> = {
   '/': 'phone',
@@ -6,10 +7,22 @@ const screens: Record<string, Screen> = {
   '/voicemail': 'voicemail',
   '/settings': 'settings',
   '/sign-in': 'sign-in',
+  '/admin': 'access',
+  '/admin/access': 'access',
+  '/admin/access/report': 'access',
+  '/admin/access/keys': 'access',
+  '/admin/access/issuers': 'access',
+  '/admin/access/revocations': 'access',
+  '/admin/people': 'people',
+  '/admin/audit': 'audit',
 }
 
 export function screenOf(path: string): Screen {
   return screens[path.replace(/(.)\/+$/, '$1')] ?? 'unknown'
+}
+
+export function isAdminScreen(screen: Screen): screen is AdminScreen {
+  return screen === 'access' || screen === 'people' || screen === 'audit'
 }
 
 /** Real paths by the history API; filters live in the query. */

@@ -45,6 +45,17 @@ describe('TimeFormat', () => {
     ['', ''],
   ])('%s is %s', (at, day) => expect(format.day(at, now)).toBe(day))
 
+  it.each([
+    ['2025-03-12T01:00:00Z', 'today, 21:00'],
+    ['2025-03-11T03:30:00Z', 'yesterday, 23:30'],
+    ['2025-03-12T15:00:00Z', 'tomorrow, 11:00'],
+    ['2025-03-14T15:00:00Z', 'Friday, 11:00'],
+    ['2025-03-08T15:00:00Z', 'Saturday, 10:00'],
+    ['2025-01-02T15:00:00Z', 'Jan 2, 10:00'],
+    ['2024-12-31T15:00:00Z', 'Dec 31, 2024, 10:00'],
+    ['', ''],
+  ])('%s within a sentence is %s', (at, moment) => expect(format.moment(at, now)).toBe(moment))
+
   it('falls back to UTC when the zone is unknown', () => {
     expect(new TimeFormat('en', 'Mars/Olympus').time('2025-03-11T23:05:00Z')).toBe('23:05')
   })

@@ -25,6 +25,8 @@ export class TimeFormat {
   readonly #weekday: Intl.DateTimeFormat
   readonly #date: Intl.DateTimeFormat
   readonly #dateYear: Intl.DateTimeFormat
+  readonly #short: Intl.DateTimeFormat
+  readonly #shortYear: Intl.DateTimeFormat
   readonly #key: Intl.DateTimeFormat
   readonly #relative: Intl.RelativeTimeFormat
 
@@ -38,6 +40,8 @@ export class TimeFormat {
     this.#weekday = format({ weekday: 'long' })
     this.#date = format({ weekday: 'long', day: 'numeric', month: 'long' })
     this.#dateYear = format({ day: 'numeric', month: 'long', year: 'numeric' })
+    this.#short = format({ day: 'numeric', month: 'short' })
+    this.#shortYear = format({ day: 'numeric', month: 'short', year: 'numeric' })
     this.#key = new Intl.DateTimeFormat('en-CA', { timeZone, year: 'numeric', month: '2-digit', day: '2-digit' })
     this.#relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' })
   }
@@ -50,11 +54,28 @@ export class TimeFormat {
   day(at: string, now: number): string {
     if (!valid(at)) return ''
     const date = new Date(at)
-    const days = Math.round((Date.parse(this.dayKey(at)) - Date.parse(this.#key.format(now))) / 86_400_000)
+    const days = this.#daysFrom(at, now)
     if (days === 0 || days === -1) return capital(this.#relative.format(days, 'day'))
     if (days < 0 && days > -7) return capital(this.#weekday.format(date))
-    const sameYear = this.#key.format(date).slice(0, 4) === this.#key.format(now).slice(0, 4)
-    return capital((sameYear ? this.#date : this.#dateYear).format(date))
+    return capital((this.#sameYear(at, now) ? this.#date : this.#dateYear).format(date))
+  }
+
+  /** The day in short and the time, within a sentence: "today, 14:02", "Mar 3, 9:15". */
+  moment(at: string, now: number): string {
+    if (!valid(at)) return ''
+    const days = this.#daysFrom(at, now)
+    const time = this.time(at)
+    if (Math.abs(days) <= 1) return `${this.#relative.format(days, 'day')}, ${time}`
+    if (Math.abs(days) < 7) return `${this.#weekday.format(new Date(at))}, ${time}`
+    return `${(this.#sameYear(at, now) ? this.#short : this.#shortYear).format(new Date(at))}, ${time}`
+  }
+
+  #daysFrom(at: string, now: number): number {
+    return Math.round((Date.parse(this.dayKey(at)) - Date.parse(this.#key.format(now))) / 86_400_000)
+  }
+
+  #sameYear(at: string, now: number): boolean {
+    return this.dayKey(at).slice(0, 4) === this.#key.format(now).slice(0, 4)
   }
 
   /** The day as 2025-11-22, for grouping. */

@@ -54,7 +54,9 @@ export function focusKind(element: Element | null): KeyPress['focus'] {
     return ['checkbox', 'radio', 'button', 'submit', 'range'].includes(element.type) ? 'control' : 'text'
   if (element instanceof HTMLTextAreaElement || element instanceof HTMLSelectElement) return 'text'
   if (
-    element.matches('button, a[href], summary, audio, [role="slider"], [role="menuitem"], [role="tab"], [role="radio"]')
+    element.matches(
+      'button, a[href], summary, audio, [role="slider"], [role="menuitem"], [role="tab"], [role="radio"], [role="switch"]',
+    )
   )
     return 'control'
   return 'page'

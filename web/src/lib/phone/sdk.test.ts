@@ -234,6 +234,23 @@ describe('after a lost connection', () => {
   })
 })
 
+describe('after a revocation', () => {
+  it('comes back as soon as a new token counts, by the same way and with a new device', async () => {
+    phone.start()
+    await after(10_000)
+    device().emit('error', { code: 20151 })
+    device().drop()
+    await after(1_000)
+    expect(asked).toHaveLength(1)
+    await after(500)
+    expect(PretendDevice.all).toHaveLength(2)
+    expect(device().state).toBe('registered')
+    expect(asked[1]).toEqual({ way: 'ticket', instead: undefined })
+    expect(seen('way').at(-1)).toEqual({ type: 'way', by: 'ticket', avoided: [] })
+    expect(seen('refused')).toEqual([])
+  })
+})
+
 describe('a renewal', () => {
   it('is made before an access token ends, and tries tickets again', async () => {
     broken.add('ticket')

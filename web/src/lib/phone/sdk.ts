@@ -24,6 +24,8 @@ const refreshBefore = 60_000
 const issueLimit = { another: 2_000, last: 10_000 }
 /** A refusal comes within a round trip; a token without one for so long was accepted. */
 const settleAfter = 3_000
+/** A revocation concerns what was issued until then, in whole seconds. */
+const revokedFor = 1_100
 /** Around a lost connection the refusal of the old ticket may cross the new one. */
 const crossing = 400
 const resumeLimit = 12_000
@@ -349,7 +351,10 @@ export class SdkPhone implements PhoneAdapter {
     this.options.emit({ type: 'lost', code: this.#lastCode })
     // A ticket opens the door once. The SDK is back in 100 ms, so that it finds
     // a fresh one, or gets it as soon as the used one is refused.
-    if (this.#ways.shown === 'ticket' || justRefused) void this.#renew()
+    if (this.#ways.by === 'ticket') {
+      this.#ways = policy.out(this.#ways)
+      void this.#renew()
+    }
   }
 
   #onError(code: number): void {
@@ -372,6 +377,14 @@ export class SdkPhone implements PhoneAdapter {
     clearTimeout(this.#settle)
     // It is the token before that was refused; the next is on its way.
     if (this.#renewing) return
+    if (this.#registered && !policy.isStale(code) && now - this.#takenAt > settleAfter) {
+      // Nothing was shown: what let the device in was revoked, which is no fault of
+      // the way. Tokens of the same second are refused with it.
+      this.#ways = policy.out(this.#ways)
+      clearTimeout(this.#retry)
+      this.#retry = setTimeout(() => void this.#renew(), revokedFor)
+      return
+    }
     if (policy.isStale(code) && now - this.#takenAt < crossing && this.#ways.stale === 0) {
       const takenAt = this.#takenAt
       this.#ways = policy.refused(this.#ways, code, now)

@@ -97,6 +97,11 @@ export function refused(ways: Ways, code: number, now: number): Ways {
   return { ...fail(ways, { way: ways.shown, code, at: now }), by: null }
 }
 
+/** The device is out, for a reason that says nothing about its way. */
+export function out(ways: Ways): Ways {
+  return { ...ways, by: null }
+}
+
 /** The device is in. */
 export function accepted(ways: Ways): Ways {
   return {
