@@ -22,8 +22,6 @@ import (
 	"net/url"
 	"sync"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
 // Provider is the identity provider.
@@ -121,7 +119,14 @@ func (p *Provider) discovery(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {
-	write(w, jose.JSONWebKeySet{Keys: []jose.JSONWebKey{{Key: &p.key.PublicKey, KeyID: "one", Algorithm: "ES256", Use: "sig"}}})
+	point, err := p.key.PublicKey.Bytes() // 4, x, y
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	write(w, map[string]any{"keys": []map[string]string{{ // RFC 7518 section 6.2
+		"kty": "EC", "crv": "P-256", "x": encode(point[1:33]), "y": encode(point[33:]), "kid": "one", "alg": "ES256", "use": "sig",
+	}}})
 }
 
 // authorize signs the person in at once and sends the browser back.
@@ -134,7 +139,7 @@ func (p *Provider) authorize(w http.ResponseWriter, r *http.Request) {
 	}
 	var b [16]byte
 	_, _ = rand.Read(b[:]) // never fails since Go 1.24
-	code := base64.RawURLEncoding.EncodeToString(b[:])
+	code := encode(b[:])
 	p.mu.Lock()
 	p.codes[code] = grant{nonce: q.Get("nonce"), challenge: q.Get("code_challenge"), redirect: q.Get("redirect_uri"), person: p.person}
 	p.mu.Unlock()
@@ -155,7 +160,7 @@ func (p *Provider) token(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case id != p.ClientID || secret != p.Secret:
 		refuse(w, http.StatusUnauthorized, "invalid_client")
-	case !known || g.redirect != r.PostFormValue("redirect_uri") || base64.RawURLEncoding.EncodeToString(sum[:]) != g.challenge:
+	case !known || g.redirect != r.PostFormValue("redirect_uri") || encode(sum[:]) != g.challenge:
 		refuse(w, http.StatusBadRequest, "invalid_grant")
 	default:
 		idToken, err := p.idTokenLocked(g)
@@ -180,19 +185,21 @@ func (p *Provider) idTokenLocked(g grant) (string, error) {
 	if p.sign != nil {
 		key = p.sign
 	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: jose.JSONWebKey{Key: key, KeyID: "one"}}, nil)
-	if err != nil {
-		return "", err
-	}
 	payload, err := json.Marshal(claims)
 	if err != nil {
 		return "", err
 	}
-	signed, err := signer.Sign(payload)
+	// RFC 7515 section 3.1, RFC 7518 section 3.4.
+	text := encode([]byte(`{"alg":"ES256","kid":"one"}`)) + "." + encode(payload)
+	digest := sha256.Sum256([]byte(text))
+	r, t, err := ecdsa.Sign(rand.Reader, key, digest[:])
 	if err != nil {
 		return "", err
 	}
-	return signed.CompactSerialize()
+	var signature [64]byte
+	r.FillBytes(signature[:32])
+	t.FillBytes(signature[32:])
+	return text + "." + encode(signature[:]), nil
 }
 
 func (p *Provider) info(w http.ResponseWriter, r *http.Request) {
@@ -204,6 +211,8 @@ func (p *Provider) info(w http.ResponseWriter, r *http.Request) {
 	}
 	write(w, p.userInfo)
 }
+
+func encode(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
 
 func write(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
