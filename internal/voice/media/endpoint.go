@@ -63,6 +63,9 @@ func NewEndpoint(w Wire, h Hooks) *Endpoint {
 type bridge struct {
 	a, b *Endpoint
 	over atomic.Bool
+
+	fromA, fromB atomic.Pointer[translator] // where the codecs differ
+	translators  atomic.Uint32              // how many there were
 }
 
 func (*bridge) source() {}
@@ -72,6 +75,14 @@ func (b *bridge) other(e *Endpoint) *Endpoint {
 		return b.b
 	}
 	return b.a
+}
+
+// side returns where the translator of what e says is.
+func (b *bridge) side(e *Endpoint) *atomic.Pointer[translator] {
+	if e == b.a {
+		return &b.fromA
+	}
+	return &b.fromB
 }
 
 // part ends the bridge at both ends. The order with Bridge makes it certain
@@ -84,8 +95,9 @@ func (b *bridge) part() {
 
 // Bridge lets a and b hear each other, in place of what they heard before:
 // packets of the same codec untouched but for their header, PCMU and PCMA
-// transcoded, telephone-event with its payload type and rate translated. Audio
-// between codecs that cannot be transcoded (Opus and G.711) is dropped.
+// transcoded where they pass, telephone-event with its payload type and rate
+// translated. Between Opus and G.711 audio is decoded and encoded anew behind a
+// jitter buffer of 20 to 250 ms, which costs some twenty times as much.
 func Bridge(a, b *Endpoint) {
 	l := &bridge{a: a, b: b}
 	// One end's lock at a time: two bridges made at once across the same

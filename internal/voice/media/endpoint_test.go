@@ -117,16 +117,6 @@ func TestOpusPassesUntouched(t *testing.T) {
 		if len(got) != 100 {
 			t.Errorf("%d packets", len(got))
 		}
-		// With G.711 on the other side nothing can be heard until it can be transcoded.
-		wc := newFakeWire(call.PCMU)
-		c := NewEndpoint(wc, Hooks{})
-		defer c.Close()
-		Bridge(a, c)
-		wa.say(make([]byte, 80))
-		wc.say(make([]byte, 160))
-		if len(wc.heard()) != 0 || len(wa.heard()) != 0 {
-			t.Error("untranslated audio was sent")
-		}
 	})
 }
 

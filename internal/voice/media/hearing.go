@@ -8,6 +8,7 @@ import (
 	"github.com/pion/rtp"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media/opus"
 )
 
 // maxPayload is the longest payload that can be transcoded: what fits into an
@@ -111,13 +112,18 @@ func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byt
 	if l != nil {
 		at.ticks = uint32(len(payload))
 	} else {
-		at.ticks = f.clockRate() / 50
+		long, _ := opus.Duration(payload)
+		at.ticks = f.ticks(long)
 	}
 	if !e.in.speech.Load() {
 		e.listenForSpeech(l, payload)
 	}
-	if r := e.rec.Load(); r != nil && l != nil {
-		r.add(at, l, payload, now)
+	p := heard{stamp: at, codec: codec, rate: f.clockRate(), payload: payload}
+	if l != nil {
+		p.rate = sampleRate
+	}
+	if r := e.rec.Load(); r != nil {
+		r.add(p, now)
 	}
 	b := e.bridge.Load()
 	if b == nil {
@@ -129,7 +135,11 @@ func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byt
 		return
 	}
 	if codec != g.Codec {
-		if l == nil || lawOf(g.Codec) == nil || len(payload) > maxPayload {
+		if l == nil || lawOf(g.Codec) == nil {
+			b.translate(e, p, now)
+			return
+		}
+		if len(payload) > maxPayload {
 			return
 		}
 		for i, s := range payload {

@@ -102,7 +102,8 @@ func (e *Endpoint) passKey(f Format, at stamp, v keyEvent, now time.Time) bool {
 		return false
 	}
 	in, out := f.dtmfRate(), g.dtmfRate()
-	if in != f.clockRate() || out != g.clockRate() || in != out {
+	t := b.side(e).Load()
+	if t != nil || in != f.clockRate() || out != g.clockRate() || in != out {
 		// The two clocks differ: only the event's own start can be placed.
 		at.ts = to.stampEvent(b, at, g, now)
 		v.duration = uint16(min(uint64(v.duration)*uint64(out)/uint64(in), 0xffff))
@@ -110,6 +111,10 @@ func (e *Endpoint) passKey(f Format, at stamp, v keyEvent, now time.Time) bool {
 	at.ticks = uint32(uint64(v.duration) * uint64(g.clockRate()) / uint64(out))
 	v.put(e.in.scratch[:4])
 	e.in.fwd = rtp.Header{Version: 2, PayloadType: g.DTMF}
+	if t != nil {
+		t.press(g, at, &e.in.fwd, e.in.scratch[:4], now)
+		return true
+	}
 	_ = to.write(b, g, at, &e.in.fwd, e.in.scratch[:4], now)
 	return true
 }
