@@ -170,6 +170,7 @@ func (b *Buffer) Push(p Packet, now time.Duration) {
 	b.learn(at, at-ext, max(late, 0))
 	if b.begun && ext+int64(p.Ticks) <= b.next {
 		b.counts.Late++
+		b.quiet = b.quiet || p.Noise && p.Seq > b.seq // late, but true
 		return
 	}
 	b.insert(p, ext)
