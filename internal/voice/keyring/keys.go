@@ -366,13 +366,10 @@ func (r *Ring) ByBearer(bearer string) (Key, bool) {
 func (r *Ring) Signer(account string) (token.Signer, error) {
 	s, now := r.state.Load(), r.now()
 	var best *Key
-	for i := range s.contents.Keys {
-		k := &s.contents.Keys[i]
-		if k.Account != account || !symmetric(k.Algorithm) || s.usable(k, now) != "" {
-			continue
-		}
-		if best == nil || better(k, best) {
+	for _, k := range s.signers[account] {
+		if s.usable(k, now) == "" {
 			best = k
+			break
 		}
 	}
 	if best == nil {
@@ -389,13 +386,20 @@ func (r *Ring) Signer(account string) (token.Signer, error) {
 	return signer, nil
 }
 
-// better reports whether to sign with a rather than b.
-func better(a, b *Key) bool {
+// better orders keys by which to sign with rather: the console's own, one that
+// does not retire, the newest.
+func better(a, b *Key) int {
+	first := func(yes bool) int {
+		if yes {
+			return -1
+		}
+		return 1
+	}
 	switch {
 	case a.Own() != b.Own():
-		return a.Own()
+		return first(a.Own())
 	case a.Retires.IsZero() != b.Retires.IsZero():
-		return a.Retires.IsZero()
+		return first(a.Retires.IsZero())
 	}
-	return a.Created.After(b.Created)
+	return b.Created.Compare(a.Created)
 }

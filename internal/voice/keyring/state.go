@@ -13,6 +13,7 @@ import (
 type state struct {
 	contents   Contents
 	keys       map[string]*held  // by id
+	signers    map[string][]*Key // HMAC keys by account, the best to sign with first
 	authTokens map[string]tokens // by account
 	ways       map[string]map[token.Kind]Way
 	issuers    map[string]*Issuer // by URL
@@ -47,7 +48,7 @@ type cut struct {
 // before is taken from there, because parsing public keys takes its time.
 func build(c Contents, before *state) (*state, error) {
 	s := &state{
-		contents: c, keys: make(map[string]*held, len(c.Keys)), authTokens: map[string]tokens{},
+		contents: c, keys: make(map[string]*held, len(c.Keys)), signers: map[string][]*Key{}, authTokens: map[string]tokens{},
 		ways: make(map[string]map[token.Kind]Way, len(c.Ways)), issuers: make(map[string]*Issuer, len(c.Issuers)),
 		keyGone: map[string]struct{}{}, tokenGone: map[subject]struct{}{}, nameGone: map[subject]cut{},
 	}
@@ -60,6 +61,12 @@ func build(c Contents, before *state) (*state, error) {
 			return nil, fmt.Errorf("API key %s: %w", k.ID, err)
 		}
 		s.keys[k.ID] = h
+		if symmetric(k.Algorithm) && k.Revoked.IsZero() {
+			s.signers[k.Account] = append(s.signers[k.Account], &h.Key)
+		}
+	}
+	for _, all := range s.signers {
+		slices.SortStableFunc(all, better)
 	}
 	if err := s.takeAuthTokens(c.AuthTokens); err != nil {
 		return nil, err
