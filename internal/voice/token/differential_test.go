@@ -292,7 +292,7 @@ func TestLibrariesOnChangedTexts(t *testing.T) {
 		}
 	}
 	for i := range accessPayload {
-		for _, p := range pieces {
+		for _, p := range pieces[i%2*6:][:6] {
 			compare(t, sample{accessHeader, accessPayload[:i] + p + accessPayload[i+1:], 0, 0})
 		}
 	}

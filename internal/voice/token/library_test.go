@@ -230,6 +230,27 @@ type oneKey struct {
 
 func (o oneKey) APIKey(string) (*token.Key, token.Reason) { return o.key, "" }
 
+// TestAllocations holds what make bench measures: at most a quarter of what
+// golang-jwt allocates for the same token.
+func TestAllocations(t *testing.T) {
+	text := must(minter().MintAccess(token.AccessGrant{Identity: "alice", Incoming: true, OutgoingApp: app}, clock))
+	keys := oneKey{newRing(), must(token.NewSecretKey(keyID, account, token.HS256, secret))}
+	v := token.NewVerifier(keys, nil, func() time.Time { return clock })
+	ours := testing.AllocsPerRun(200, func() {
+		if _, err := v.Verify(context.Background(), text); err != nil {
+			t.Error(err)
+		}
+	})
+	theirs := testing.AllocsPerRun(200, func() {
+		if !libraryAccepts(text, &vendorGrants{}, secret) {
+			t.Error("golang-jwt refuses")
+		}
+	})
+	if 4*ours > theirs {
+		t.Errorf("%.0f allocations, golang-jwt needs %.0f", ours, theirs)
+	}
+}
+
 func BenchmarkVerify(b *testing.B) {
 	text, err := minter().MintAccess(token.AccessGrant{Identity: "alice", Incoming: true, OutgoingApp: app}, clock)
 	if err != nil {

@@ -25,11 +25,12 @@ import (
 // privates holds a private key of each algorithm of PublicAlgorithms.
 var privates = sync.OnceValue(func() map[string]crypto.Signer {
 	_, ed := must2(ed25519.GenerateKey(rand.Reader))
+	both := must(rsa.GenerateKey(rand.Reader, 2048)) // what it signs is told apart by the pinned algorithm alone
 	return map[string]crypto.Signer{
 		token.ES256: must(ecdsa.GenerateKey(elliptic.P256(), rand.Reader)),
 		token.EdDSA: ed,
-		token.RS256: must(rsa.GenerateKey(rand.Reader, 2048)),
-		token.PS256: must(rsa.GenerateKey(rand.Reader, 2048)),
+		token.RS256: both,
+		token.PS256: both,
 	}
 })
 
@@ -97,13 +98,6 @@ func TestPublicAlgorithms(t *testing.T) {
 				text   string
 				reason token.Reason
 			}{must(token.Seal([]byte(header), []byte(accessPayload), other, key)), token.ReasonAlgorithmMismatch}
-		}
-		if alg == token.RS256 {
-			header := strings.Replace(accessHeader, "HS256", token.PS256, 1)
-			wrong["the same key, but PS256"] = struct {
-				text   string
-				reason token.Reason
-			}{must(token.Seal([]byte(header), []byte(accessPayload), token.PS256, private)), token.ReasonAlgorithmMismatch}
 		}
 		for name, w := range wrong {
 			_, err := v.Verify(context.Background(), w.text)

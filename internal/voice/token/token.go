@@ -9,7 +9,10 @@
 // algorithm that is the key's and not the token's choice. What libraries wave
 // through here is listed with a Reason each in Reasons.
 //
-// A Verifier, a Minter and a JWK are safe for concurrent use. The package never
+// An own issuer's token is an access token, too: its "iss" is an https URL, and the
+// key is one of those that an account trusts that issuer for.
+//
+// A Verifier, a Minter, a Key and a JWK are safe for concurrent use. The package never
 // logs a token and never returns a part of one in an error; what may be known of
 // a token is in its Features. Inspect alone shows a token's content, to the
 // person who holds it.
@@ -106,7 +109,8 @@ type Keys interface {
 	IssuerKey(issuer, kid string) (key *Key, audience string, why Reason)
 	// Closed reports whether the account does not let devices in by this way.
 	Closed(account string, way Kind, now time.Time) bool
-	// Revoked reports whether the claims' key, token id or identity was revoked.
+	// Revoked reports whether the claims' key, token id or identity was revoked. c
+	// is lent for the call; the strings in it may be kept.
 	Revoked(c *Claims) bool
 }
 
