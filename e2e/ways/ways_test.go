@@ -128,7 +128,7 @@ func (w *world) ownIssuer() {
 // console: a person signs in and works; what is broken is broken behind them.
 func (w *world) console() {
 	// Broken from the start.
-	w.breaker.break_(wrong.Tickets(w.breaker.real))
+	w.breaker.use(wrong.Tickets(w.breaker.real))
 	since, began := w.mark(), time.Now()
 	p := w.browser.Open("https://localhost:" + w.wire.port + "/")
 	defer p.Close()
@@ -151,7 +151,7 @@ func (w *world) console() {
 		{token.Access, token.Ticket, wrong.Access(w.breaker.real)},
 		{token.Ticket, token.Access, wrong.Tickets(w.breaker.real)},
 	} {
-		w.breaker.break_(c.double)
+		w.breaker.use(c.double)
 		since, began = w.mark(), time.Now()
 		w.wire.cut()
 		e := w.back(since, "alice")
@@ -233,7 +233,7 @@ func (w *world) page() {
 		name := "app of " + string(c.failed)
 		ways := []token.Kind{c.failed, c.saved}
 		// Broken from the start.
-		w.breaker.break_(c.double)
+		w.breaker.use(c.double)
 		since, began := w.mark(), time.Now()
 		p.Eval("app.keep(...arg)", nil, []any{ways, name})
 		first := w.back(since, name)
@@ -249,7 +249,7 @@ func (w *world) page() {
 		if e := w.back(since, name); e.Token.Kind != string(c.failed) {
 			w.t.Errorf("whole, the first way is %s", e.Token.Kind)
 		}
-		w.breaker.break_(c.double)
+		w.breaker.use(c.double)
 		since, cut := w.mark(), time.Now()
 		w.wire.cut()
 		again := w.back(since, name)
@@ -272,7 +272,7 @@ func (w *world) page() {
 	if !strings.ContainsAny(text, "-_") {
 		w.t.Fatalf("a token of %q without '-' and '_'", "??>~~~")
 	}
-	w.breaker.break_(outage.Wrap(w.breaker.real))
+	w.breaker.use(outage.Wrap(w.breaker.real))
 	w.fix(token.Access, text)
 	since := w.mark()
 	p.Eval("app.keep(...arg)", nil, []any{[]token.Kind{token.Access, token.Ticket}, "??>~~~"})
@@ -319,14 +319,14 @@ func (w *world) pageV1() {
 	from := w.caller()
 	p := w.open("v1.html")
 	defer p.Close()
-	w.breaker.break_(wrong.Capability(w.breaker.real))
+	w.breaker.use(wrong.Capability(w.breaker.real))
 	since := w.mark()
 	p.Eval("app.keep(...arg)", nil, []any{[]token.Kind{token.Capability, token.Access}, "old app"})
 	w.back(since, "old app")
 	e := w.saved(since, "old app", token.Capability, token.Access)
 	p.Until("app.ready()")
 	w.calls(from, p, "old app")
-	w.breaker.break_(wrong.Access(w.breaker.real))
+	w.breaker.use(wrong.Access(w.breaker.real))
 	p.Eval("app.events = []; return true", nil)
 	since, cut := w.mark(), time.Now()
 	w.wire.cut()
@@ -417,6 +417,16 @@ func (w *world) rotated() {
 		}
 	}
 	p.Until("app.count('registered') === 1 && !app.saw('unregistered')")
+	var audit struct {
+		Entries []struct {
+			Actor, Target string
+			Detail        map[string]string
+		}
+	}
+	w.ask("GET", "/audit?act=key.rotate", nil, 200, &audit)
+	if len(audit.Entries) == 0 || audit.Entries[0].Target != key.Key.ID || audit.Entries[0].Detail["successor"] != next.Key.ID || audit.Entries[0].Actor == "" {
+		w.t.Errorf("the audit log: %+v", audit)
+	}
 	p.Eval("app.stop()", nil)
 }
 
