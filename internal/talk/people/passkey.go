@@ -64,6 +64,8 @@ func relyingParty(site Site) (*webauthn.WebAuthn, error) {
 	w, err := webauthn.New(&webauthn.Config{
 		RPID: site.Host, RPDisplayName: "Dialtone", RPOrigins: []string{site.Origin},
 		AttestationPreference: protocol.PreferNoAttestation,
+		// Some password managers answer what was not asked; none of it is used.
+		ExtensionsUnsolicitedOutputPolicy: protocol.UnsolicitedOutputPolicyIgnore,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			RequireResidentKey: &required, ResidentKey: protocol.ResidentKeyRequirementRequired,
 			UserVerification: protocol.VerificationRequired,

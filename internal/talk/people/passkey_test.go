@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -132,6 +133,8 @@ func TestPasskeys(t *testing.T) {
 }
 
 func TestPasskeysThatDoNotLetIn(t *testing.T) {
+	shared := build(t)
+	defer shared.close(t)
 	for name, c := range map[string]struct {
 		reason string
 		attack func(t *testing.T, h house, k *softkey.Key) error
@@ -249,6 +252,9 @@ func TestPasskeysThatDoNotLetIn(t *testing.T) {
 			}
 			options, id := h.begin(t)
 			_, err := h.enter(t, k, options, id)
+			if _, err := h.staff.Change(t.Context(), boss, "AC1", h.alice.ID, people.Change{Disabled: ptr(false)}); err != nil {
+				t.Fatal(err)
+			}
 			return err
 		}},
 		"a challenge of a registration": {"expired", func(t *testing.T, h house, k *softkey.Key) error {
@@ -267,26 +273,27 @@ func TestPasskeysThatDoNotLetIn(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := build(t)
-			defer h.close(t)
+			h := shared.again()
 			k := h.key(t)
+			before := len(h.lines(t))
 			wantKind(t, c.attack(t, h, k), fault.Unauthenticated)
-			lines := h.lines(t)
-			if last := lines[len(lines)-1]; last.Act != people.SessionRefused || last.Detail["reason"] != c.reason {
-				t.Errorf("%+v", last)
+			refused := slices.DeleteFunc(h.lines(t)[before:], func(e people.AuditEntry) bool { return e.Act != people.SessionRefused })
+			if len(refused) != 1 || refused[0].Detail["reason"] != c.reason {
+				t.Errorf("%+v", refused)
 			}
 		})
 	}
 }
 
 func TestPasskeysThatAreNotKept(t *testing.T) {
+	h := build(t)
+	defer h.close(t)
 	for name, spoil := range map[string]func(*softkey.Key){
 		"another origin":        func(k *softkey.Key) { k.Origin = "https://evil.example" },
 		"another relying party": func(k *softkey.Key) { k.Host = "evil.example" },
 		"the user not verified": func(k *softkey.Key) { k.Flags = softkey.UserPresent },
 		"nobody there at all":   func(k *softkey.Key) { k.Flags = 0 },
 	} {
-		h := build(t)
 		k, err := softkey.New(site.Origin, site.Host)
 		if err != nil {
 			t.Fatal(err)
@@ -295,11 +302,8 @@ func TestPasskeysThatAreNotKept(t *testing.T) {
 		if err := h.register(t, k, h.options(t)); err == nil || fault.KindOf(err) != fault.Invalid {
 			t.Errorf("%s: %v", name, err)
 		}
-		h.close(t)
 	}
 
-	h := build(t)
-	defer h.close(t)
 	k, err := softkey.New(site.Origin, site.Host)
 	if err != nil {
 		t.Fatal(err)
@@ -334,7 +338,7 @@ func TestCeremoniesEnd(t *testing.T) {
 
 		// Who begins thousands pushes out their own, not others'.
 		options, id = h.begin(t)
-		for i := range 2000 {
+		for i := range 600 {
 			if _, _, err := h.BeginPasskeySignIn(site, people.Client{Remote: fmt.Sprintf("2001:db8::%x", i)}); err != nil {
 				t.Fatal(err)
 			}
