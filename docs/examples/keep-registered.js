@@ -84,7 +84,9 @@ export function keepRegistered(device, ways, { setup, failed, patience = 3000, p
       if (call || error.connection) return; // about a call
       const codes = [error.code, error.originalError?.code, error.twilioError?.code];
       away ||= codes.includes(31009);
-      const code = codes.find((c) => refused.has(c));
+      // 31005 with a time to wait: the server could not check the token.
+      const unchecked = error.retryAfter ?? error.originalError?.retryAfter;
+      const code = codes.find((c) => refused.has(c)) ?? (unchecked && error.code);
       if (code && !asking) fail(code, error);
     },
     [old ? 'ready' : 'registered']: well,

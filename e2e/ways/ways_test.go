@@ -150,6 +150,8 @@ func (w *world) console() {
 	}{
 		{token.Access, token.Ticket, wrong.Access(w.breaker.real)},
 		{token.Ticket, token.Access, wrong.Tickets(w.breaker.real)},
+		{token.Access, token.Ticket, wrong.Access(w.breaker.real)},
+		{token.Ticket, token.Access, storeless{w.breaker.real}},
 	} {
 		w.breaker.use(c.double)
 		since, began = w.mark(), time.Now()
@@ -286,7 +288,15 @@ func (w *world) page() {
 	w.breaker.mend()
 	p.Eval("app.stop()", nil)
 
-	// A token that cannot even be had, and a renewal.
+	// A token that never comes; one that cannot even be had; a renewal.
+	w.fix(token.Ticket, "never")
+	since = w.mark()
+	began := time.Now()
+	p.Eval("app.keep(...arg)", nil, []any{[]token.Kind{token.Ticket, token.Access}, "waits"})
+	if e := w.back(since, "waits"); e.Token.Kind != string(token.Access) || e.At.Sub(began) > soon {
+		w.t.Errorf("registered by %s after %v", e.Token.Kind, e.At.Sub(began))
+	}
+	p.Eval("app.stop()", nil)
 	w.fix(token.Ticket, "none")
 	since = w.mark()
 	p.Eval("app.keep(...arg)", nil, []any{[]token.Kind{token.Ticket, token.Access}, "no tickets"})

@@ -158,7 +158,8 @@ func (w *world) token(kind token.Kind, name string) string {
 	return text
 }
 
-// fix makes the site give that token for the kind; "" takes it back.
+// fix makes the site give that token for the kind, refuse ("none") or hang
+// ("never"); "" takes it back.
 func (w *world) fix(kind token.Kind, text string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -193,6 +194,10 @@ func (w *world) routes() http.Handler {
 		var err error
 		if text == "" {
 			text, err = w.make(kind, r.FormValue("name"), w.signer, time.Hour)
+		}
+		if text == "never" { // hangs, as an overloaded server does
+			<-r.Context().Done()
+			return
 		}
 		if err != nil || text == "none" {
 			http.Error(rw, "no token", http.StatusServiceUnavailable)

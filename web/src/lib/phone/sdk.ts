@@ -76,6 +76,8 @@ export class SdkPhone implements PhoneAdapter {
   #renewAt = Infinity
   #renewing: Promise<void> | null = null
   #takenAt = 0
+  /** The newest token has neither let the device in nor been refused. */
+  #unjudged = false
   #refusedAt = 0
   /** The server told the device to stop: only a new one comes back. */
   #dismissed = false
@@ -224,6 +226,7 @@ export class SdkPhone implements PhoneAdapter {
         const expires = answer.kind === 'ticket' ? Infinity : Date.parse(answer.expires_at) || Infinity
         this.#renewAt = expires - refreshBefore - watchEvery
         this.#takenAt = Date.now()
+        this.#unjudged = true
         return answer.token
       } catch (error) {
         // No answer at all, or nobody signed in any more: no fault of the way.
@@ -274,6 +277,7 @@ export class SdkPhone implements PhoneAdapter {
 
   #accepted(): void {
     clearTimeout(this.#settle)
+    this.#unjudged = false
     this.#ways = policy.accepted(this.#ways)
     this.#attempt = 0
     const { by } = this.#ways
@@ -322,8 +326,10 @@ export class SdkPhone implements PhoneAdapter {
         this.#renewIfDue()
       }),
     )
-    device.on('error', (error: { code?: number }, call?: Call) => {
-      if (this.#device === device && !call) this.#onError(error.code ?? 0)
+    device.on('error', (error: { code?: number; originalError?: { retryAfter?: number } }, call?: Call) => {
+      // 31005 with a time to wait: the server could not check the token, as when its tickets are away.
+      const unchecked = error.originalError?.retryAfter !== undefined
+      if (this.#device === device && !call) this.#onError(error.code ?? 0, unchecked)
     })
     device.on('incoming', (call: Call) => {
       if (this.#device === device) this.#onIncoming(call)
@@ -357,11 +363,11 @@ export class SdkPhone implements PhoneAdapter {
     }
   }
 
-  #onError(code: number): void {
+  #onError(code: number, unchecked: boolean): void {
     // Said of every token that is given to a closed socket; the loss itself is told otherwise.
     if (code === 31009) return
     this.#lastCode = code
-    if (isTokenRefusal(code)) {
+    if (isTokenRefusal(code) || unchecked) {
       this.#onRefused(code)
       return
     }
@@ -377,7 +383,7 @@ export class SdkPhone implements PhoneAdapter {
     clearTimeout(this.#settle)
     // It is the token before that was refused; the next is on its way.
     if (this.#renewing) return
-    if (this.#registered && !policy.isStale(code) && now - this.#takenAt > settleAfter) {
+    if (this.#registered && !this.#unjudged && !policy.isStale(code)) {
       // Nothing was shown: what let the device in was revoked, which is no fault of
       // the way. Tokens of the same second are refused with it.
       this.#ways = policy.out(this.#ways)
