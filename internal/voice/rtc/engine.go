@@ -253,13 +253,14 @@ func (e *Engine) dispatch(b, control []byte, from netip.AddrPort) {
 			p.receiveDTLS(b)
 		}
 	case first >= 128 && first < 192:
-		if len(b) >= 12 && b[1] >= 192 && b[1] < 224 {
-			return // RTCP (RFC 5761, 4)
-		}
-		if p := e.byAddr(from); p != nil {
-			p.receiveRTP(b, e.now())
-		} else {
+		p := e.byAddr(from)
+		switch {
+		case p == nil:
 			e.metrics.strange.Inc()
+		case len(b) > 1 && b[1] >= 192 && b[1] < 224: // RFC 5761, 4
+			p.receiveRTCP(b, e.now())
+		default:
+			p.receiveRTP(b, e.now())
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/reports"
 	"dialtone/internal/voice/srtp"
 )
 
@@ -48,6 +49,7 @@ type Peer struct {
 	engine *Engine
 	log    *slog.Logger
 	ssrc   uint32
+	books  *reports.Ledger
 
 	format atomic.Pointer[media.Format]
 	on     atomic.Pointer[func(*rtp.Header, []byte)]
@@ -121,6 +123,7 @@ func (e *Engine) NewPeer(onState func(State)) (*Peer, error) {
 		left:  make(chan struct{}),
 		local: []credentials{newCredentials()},
 	}
+	p.books = reports.New(p.ssrc)
 	p.restart = 1
 	if err := e.add(p); err != nil {
 		return nil, err
@@ -171,6 +174,7 @@ func (p *Peer) Accept(sdp string) error {
 		return err
 	}
 	p.format.Store(&f)
+	p.books.Rate(f.ClockRate)
 	p.agree(d, d.setup == "passive")
 	return nil
 }
@@ -213,6 +217,7 @@ func (p *Peer) Answer(offer string, codecs []call.Codec) (sdp string, err error)
 		active = p.dtls.client
 	}
 	p.format.Store(&f)
+	p.books.Rate(f.ClockRate)
 	if !again {
 		p.agree(d, active)
 	} else {
@@ -303,7 +308,10 @@ func (p *Peer) WriteRTP(h *rtp.Header, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	return p.engine.send(b, to)
+	if err = p.engine.send(b, to); err == nil {
+		p.books.Sent(t.head.Timestamp, len(payload))
+	}
+	return err
 }
 
 // receiveRTP takes an SRTP packet on the reading goroutine, and decrypts it where
@@ -329,6 +337,7 @@ func (p *Peer) receiveRTP(b []byte, now int64) {
 		p.engine.metrics.changes.Inc()
 	}
 	r.heard = true
+	p.books.Received(&r.head, p.engine.epoch.Add(time.Duration(now)))
 	p.lives(now)
 	f := p.on.Load()
 	if f == nil {
@@ -382,6 +391,7 @@ func (p *Peer) run(onState func(State)) {
 	}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
+	report := time.Now().Add(reports.Interval() / 2) // RFC 3550, 6.2: the first comes sooner
 	for {
 		now, reached, again := p.state()
 		if now != state || now == Connected && reached != told {
@@ -390,10 +400,22 @@ func (p *Peer) run(onState func(State)) {
 			}
 			tell(now)
 		}
+		if state == Connected {
+			until := time.Until(report)
+			if until <= 0 {
+				p.report(time.Now())
+				until = reports.Interval()
+				report = time.Now().Add(until)
+			}
+			again = min(again, until)
+		}
 		timer.Reset(again)
 		select {
 		case <-p.done:
 			p.end()
+			f := p.Figures()
+			p.log.Debug("browser leg is over", "received", f.Received, "lost", f.Lost, "jitter", f.Jitter,
+				"far_lost", f.FarLost, "far_jitter", f.FarJitter, "round_trip", f.RoundTrip)
 			if state != Closed {
 				tell(Closed)
 			}

@@ -1,5 +1,5 @@
 // Package audio is the RTP end of a carrier leg: two UDP ports, a source that is
-// learnt and then kept, and RTCP reports every five seconds (RFC 3550, RFC 4961).
+// learnt and then kept, and RTCP reports about every five seconds (RFC 3550, RFC 4961).
 //
 // A Session is a media.Wire. Its methods may be called from any goroutine. It
 // runs two goroutines from Open until Close: one reads RTP and hands each packet
@@ -20,6 +20,7 @@ import (
 
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/reports"
 )
 
 // Options is what a Session needs.
@@ -44,6 +45,7 @@ type Session struct {
 	o         Options
 	rtp, rtcp *port
 	ssrc      uint32
+	books     *reports.Ledger
 	done      chan struct{}
 	once      sync.Once
 	wg        sync.WaitGroup
@@ -54,8 +56,6 @@ type Session struct {
 	agreed bool
 	source source
 	heard  time.Time // a packet or a report of the far end
-	in     reception
-	sent   sent
 	buf    []byte
 }
 
@@ -67,6 +67,7 @@ func Open(o Options) (*Session, error) {
 		o.Listen = net.ListenPacket
 	}
 	s := &Session{o: o, ssrc: rand.Uint32(), done: make(chan struct{}), buf: make([]byte, 1500)}
+	s.books = reports.New(s.ssrc)
 	var err error
 	if s.rtp, s.rtcp, err = bind(o); err != nil {
 		return nil, err
@@ -88,6 +89,7 @@ func (s *Session) Agree(far Far) {
 		s.source = source{}
 	}
 	s.far, s.agreed = far, true
+	s.books.Rate(far.Format.ClockRate)
 }
 
 // Format implements media.Wire.
@@ -137,7 +139,7 @@ func (s *Session) WriteRTP(h *rtp.Header, payload []byte) error {
 		return err
 	}
 	copy(s.buf[n-len(payload):], payload)
-	s.sent.count(&header, len(payload))
+	s.books.Sent(header.Timestamp, len(payload))
 	return s.rtp.write(s.buf[:n], to)
 }
 
@@ -205,7 +207,7 @@ func (s *Session) take(h *rtp.Header, from netip.AddrPort) bool {
 	ok := s.agreed && s.source.take(&s.far, h, from, now)
 	if ok {
 		s.heard = now
-		s.in.count(h, now)
+		s.books.Received(h, now)
 		if s.far.DTMF != 0 && h.PayloadType == s.far.DTMF && s.far.Format.DTMF != 0 {
 			h.PayloadType = s.far.Format.DTMF
 		}

@@ -352,18 +352,23 @@ func TestReports(t *testing.T) {
 		t.Errorf("%+v", b)
 	}
 	// The far end's report is noted, a stranger's is not.
-	report, _ := (&rtcp.SenderReport{SSRC: 9, NTPTime: 0x1122334455667788}).Marshal()
-	_, _ = c.WriteToUDPAddrPort(report, r.rtcp.local)
+	stranger := newFar(t, "127.0.0.9")
+	block := func(lost uint32) []byte {
+		b, err := (&rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{{SSRC: r.ssrc, TotalLost: lost}}}).Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b
+	}
+	_, _ = stranger.WriteToUDPAddrPort(block(1000), r.rtcp.local)
 	_, _ = c.WriteToUDPAddrPort([]byte("garbage"), r.rtcp.local)
-	for end := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
-		r.mu.Lock()
-		last := r.in.lastSR
-		r.mu.Unlock()
-		if last == 0x33445566 {
-			break
+	_, _ = c.WriteToUDPAddrPort(block(17), r.rtcp.local)
+	for end := time.Now().Add(patience); r.Figures().FarLost != 17; time.Sleep(time.Millisecond) {
+		if lost := r.Figures().FarLost; lost != 0 || time.Now().After(end) {
+			t.Fatalf("%d lost there", lost)
 		}
-		if time.Now().After(end) {
-			t.Fatalf("last report %x", last)
-		}
+	}
+	if f := r.Figures(); f.Received != 5 || f.Lost != 6 {
+		t.Errorf("%+v", f)
 	}
 }
