@@ -334,7 +334,7 @@ func (b *breaker) wrap(v sdk.Verifier) sdk.Verifier {
 }
 
 func (b *breaker) use(v sdk.Verifier) { b.broken.Store(&v) }
-func (b *breaker) mend()                 { b.broken.Store(&b.real) }
+func (b *breaker) mend()              { b.broken.Store(&b.real) }
 
 func (b *breaker) Verify(ctx context.Context, text string) (token.Claims, error) {
 	return (*b.broken.Load()).Verify(ctx, text)
