@@ -9,6 +9,7 @@ const say = (line) => process.stdout.write(JSON.stringify(line) + '\n');
 let browser;
 const pages = new Map();
 const contexts = new Map(); // by the session's pages
+const sessions = new Map(); // of the DevTools protocol, by page
 let nextPage = 1;
 
 async function adopt(context, { url, timeout }) {
@@ -72,9 +73,18 @@ const ops = {
     await pages.get(page).context().setOffline(on);
     return null;
   },
+  // A command of the DevTools protocol, in one session per page.
+  async cdp({ page, method, params }) {
+    if (!sessions.has(page)) {
+      const p = pages.get(page);
+      sessions.set(page, await p.context().newCDPSession(p));
+    }
+    return (await sessions.get(page).send(method, params ?? {})) ?? null;
+  },
   async close({ page }) {
     const p = pages.get(page);
     pages.delete(page);
+    sessions.delete(page);
     const context = p.context();
     await p.close({ runBeforeUnload: false });
     if (context.pages().length === 0) await context.close();

@@ -414,6 +414,19 @@ func (p *Page) Reload() { p.b.t.Helper(); p.Do("reload") }
 // Offline takes the page's session off the network, or back (not its UDP).
 func (p *Page) Offline(on bool) { p.b.t.Helper(); p.must("offline", map[string]any{"on": on}) }
 
+// CDP sends a command of the DevTools protocol, in a session that lasts as long as
+// the page, and decodes its result into into unless that is nil.
+func (p *Page) CDP(method string, params, into any) {
+	p.b.t.Helper()
+	v := p.must("cdp", map[string]any{"method": method, "params": params})
+	if into == nil {
+		return
+	}
+	if err := json.Unmarshal(v, into); err != nil {
+		p.b.t.Fatalf("page: %s gave %s: %v", method, v, err)
+	}
+}
+
 // Screenshot writes a PNG of the window, or with full of the whole page.
 func (p *Page) Screenshot(path string, full bool) {
 	p.b.t.Helper()
