@@ -99,8 +99,9 @@ var directions = []direction{
 		reason: "app is the one place that knows everything; nothing of it is a command",
 	},
 	{
-		in: "cmd/...", may: with(foundation, "cmd/...", "internal/app/...", "internal/voice/token", "internal/voice/carrier/...", "internal/store/...", "internal/talk/..."),
-		reason: "a command turns flags into calls: of the node (app), of tokens and users in the data directory, of the simulated carrier; it holds no logic",
+		in: "cmd/...", may: with(foundation, "cmd/...", "internal/app/...", "internal/voice/token", "internal/voice/token/check", "internal/voice/keyring", "internal/voice/sdk/probe",
+			"internal/voice/carrier/...", "internal/store/...", "internal/talk/..."),
+		reason: "a command turns flags into calls: of the node (app), of tokens and users in the data directory, of the check of tokens, of the simulated carrier; it holds no logic",
 	},
 	{
 		in: "e2e/...", may: []string{"internal/...", "e2e/...", "web"}, reason: "end-to-end tests may look at everything but the commands' insides",
@@ -333,6 +334,17 @@ func TestTestCodeStaysInTests(t *testing.T) {
 			if imported == "testing" || strings.HasPrefix(imported, "testing/") || strings.HasSuffix(imported, "test") && strings.HasPrefix(imported, module) {
 				t.Errorf("%s imports %s: what is shipped holds nothing that only tests need", f.path, imported)
 			}
+		}
+	}
+}
+
+// TestBrokenVerifiersStayInTests: what is broken on purpose must be where nobody
+// can reach it by a setting.
+func TestBrokenVerifiersStayInTests(t *testing.T) {
+	const broken = "internal/voice/token/wrong"
+	for _, f := range sources(t) {
+		if !f.test && !matches("e2e/...", f.dir) && slices.Contains(f.imports, module+broken) {
+			t.Errorf("%s imports %s: only tests put a broken verifier into a node", f.path, broken)
 		}
 	}
 }

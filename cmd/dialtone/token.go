@@ -10,21 +10,25 @@ import (
 	"strings"
 	"time"
 
+	"dialtone/internal/app"
 	"dialtone/internal/fault"
+	"dialtone/internal/voice/keyring"
 	"dialtone/internal/voice/token"
 )
 
 type tokenCommand struct {
 	Mint    tokenMint    `cmd:"" help:"Print a new token, alone."`
-	Verify  tokenVerify  `cmd:"" help:"Print what a valid token says; exits with 1 and the reason otherwise."`
+	Verify  tokenVerify  `cmd:"" help:"Print what a valid token says; exits with 1 and the reason otherwise. A ticket is not used up."`
 	Inspect tokenInspect `cmd:"" help:"Show a token's parts and features, without any key. Nothing of it is verified."`
+	Revoke  tokenRevoke  `cmd:"" help:"Revoke a key, a token or an identity, and end the devices that it let in."`
+	Check   tokenCheck   `cmd:"" help:"Make tokens of every kind there can be, and say which of them a verifier fails."`
 }
 
 type tokenMint struct {
 	place
-	Kind       string        `default:"access" enum:"access,capability" help:"access or capability (default: ${default})."`
+	Kind       string        `default:"access" enum:"access,capability,ticket" help:"access, capability or ticket (default: ${default})."`
 	Identity   string        `required:"" placeholder:"NAME" help:"The device's name within the account."`
-	TTL        time.Duration `name:"ttl" default:"1h" help:"Lifetime, at most 24h (default: ${default})."`
+	TTL        time.Duration `name:"ttl" help:"Lifetime, at most 24h (default: 1h); of a ticket the time to use it in, at most 1h (default: 2m)."`
 	NoIncoming bool          `help:"The device cannot be called."`
 	NoOutgoing bool          `help:"The device cannot call."`
 	App        string        `placeholder:"AP…" help:"Application of the device's calls (default: that of the account's lines)."`
@@ -36,10 +40,6 @@ func (c *tokenMint) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, office.Close()) }()
-	minter, err := office.Minter()
-	if err != nil {
-		return err
-	}
 	application := c.App
 	switch {
 	case c.NoOutgoing:
@@ -47,22 +47,33 @@ func (c *tokenMint) Run(ctx context.Context, s streams) (err error) {
 	case application == "":
 		application = office.OutgoingApp()
 	}
-	var text string
-	switch token.Kind(c.Kind) {
-	case token.Capability:
-		text, err = minter.MintCapability(token.CapabilityGrant{
-			ClientName: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
-		}, time.Now())
-	default:
-		text, err = minter.MintAccess(token.AccessGrant{
-			Identity: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
-		}, time.Now())
-	}
+	text, err := c.mint(ctx, office, application)
 	if err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(s.out, text)
 	return err
+}
+
+func (c *tokenMint) mint(ctx context.Context, office *app.Office, application string) (string, error) {
+	if token.Kind(c.Kind) == token.Ticket {
+		text, _, err := office.IssueTicket(ctx, keyring.TicketGrant{
+			Identity: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
+		})
+		return text, err
+	}
+	minter, err := office.Minter()
+	if err != nil {
+		return "", err
+	}
+	if token.Kind(c.Kind) == token.Capability {
+		return minter.MintCapability(token.CapabilityGrant{
+			ClientName: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
+		}, time.Now())
+	}
+	return minter.MintAccess(token.AccessGrant{
+		Identity: c.Identity, TTL: c.TTL, Incoming: !c.NoIncoming, OutgoingApp: application,
+	}, time.Now())
 }
 
 type tokenVerify struct {
@@ -93,7 +104,7 @@ func (c *tokenVerify) Run(ctx context.Context, s streams) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, office.Close()) }()
-	claims, err := office.Verifier().Verify(ctx, text)
+	claims, err := office.Verifier().Examine(ctx, text)
 	if err != nil {
 		return err
 	}
@@ -105,10 +116,10 @@ func (c *tokenVerify) Run(ctx context.Context, s streams) (err error) {
 // shown is what verify prints of a token: what it says, without its features.
 func shown(c token.Claims) map[string]any {
 	m := map[string]any{
-		"kind": c.Kind, "account": c.Account, "key": c.KeyID, "identity": c.Identity,
+		"kind": c.Kind, "account": c.Account, "identity": c.Identity,
 		"expires": c.Expires.UTC().Format(time.RFC3339), "incoming": c.Incoming, "outgoing": c.Outgoing,
 	}
-	for name, value := range map[string]string{"id": c.ID, "outgoing_app": c.OutgoingApp, "push_credential": c.PushCredential} {
+	for name, value := range map[string]string{"key": c.KeyID, "issuer": c.Issuer, "id": c.ID, "outgoing_app": c.OutgoingApp, "push_credential": c.PushCredential} {
 		if value != "" {
 			m[name] = value
 		}

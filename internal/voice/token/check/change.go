@@ -15,6 +15,8 @@ type change struct {
 	words string     // completes "tokens …"
 	where token.Part // Whole: the text
 	late  bool       // made after signing; else the key signed what was changed
+	made  string     // of what, when it is of something that other faults are of, too; see the families below
+	ends  bool       // at the beginning or the end of the text
 
 	able    func(k *Key) bool                                                     // nil: every signed token
 	plan    func(m *maker, s *spec)                                               // before anything is written
@@ -26,12 +28,23 @@ type change struct {
 	number, nameNumber int // of label and name among the answers
 }
 
+// Families of faults: readers stumble over all of one for the same reason.
+const (
+	ofBreaks  = "line breaks"
+	ofBlanks  = "blanks"
+	ofPadding = "padding"
+	ofPercent = "percent-encoding"
+	ofZeros   = "zero bytes"
+)
+
+func families() []string { return []string{noValue, ofBreaks, ofBlanks, ofPadding, ofPercent, ofZeros} }
+
 func (c *change) label() string {
 	label := c.name
 	if c.where != token.Whole {
 		label += " in " + string(c.where)
 	}
-	if c.late {
+	if c.late && (c.where == token.Header || c.where == token.Payload) {
 		label += ", after signing"
 	}
 	return label
@@ -62,28 +75,28 @@ func changes() []change {
 func encodings() []change {
 	var all []change
 	for _, e := range []struct {
-		name, words string
-		do          func(r *rand.Rand, segment string) string
+		name, words, made string
+		do                func(r *rand.Rand, segment string) string
 	}{
-		{"padding", "with padding ('=')", func(_ *rand.Rand, s string) string {
+		{"padding", "with padding ('=')", ofPadding, func(_ *rand.Rand, s string) string {
 			if n := len(s) % 4; n != 0 {
 				return s + "===="[n:]
 			}
 			return s
 		}},
-		{"padding too much", "with padding ('=') where none is due", func(_ *rand.Rand, s string) string {
+		{"padding too much", "with padding ('=') where none is due", ofPadding, func(_ *rand.Rand, s string) string {
 			if len(s)%4 == 0 {
 				return s + "===="
 			}
 			return s
 		}},
-		{"standard alphabet", "in the standard alphabet ('+' and '/')", func(_ *rand.Rand, s string) string {
+		{"standard alphabet", "in the standard alphabet ('+' and '/')", "", func(_ *rand.Rand, s string) string {
 			return strings.NewReplacer("-", "+", "_", "/").Replace(s)
 		}},
-		{"line feed", "with a line feed", inserted("\n")},
-		{"carriage return", "with a carriage return", inserted("\r")},
-		{"CR LF", "with a line break (CR LF)", inserted("\r\n")},
-		{"lines of 76", "wrapped into lines of 76 characters", func(_ *rand.Rand, s string) string {
+		{"line feed", "with a line feed", ofBreaks, inserted("\n")},
+		{"carriage return", "with a carriage return", ofBreaks, inserted("\r")},
+		{"CR LF", "with a line break (CR LF)", ofBreaks, inserted("\r\n")},
+		{"lines of 76", "wrapped into lines of 76 characters", ofBreaks, func(_ *rand.Rand, s string) string {
 			var b strings.Builder
 			for len(s) > 76 {
 				b.WriteString(s[:76] + "\r\n")
@@ -91,31 +104,31 @@ func encodings() []change {
 			}
 			return b.String() + s
 		}},
-		{"trailing bits", "with stray bits in the last character", strayBits},
-		{"percent", "with a character in percent-encoding", func(r *rand.Rand, s string) string {
+		{"trailing bits", "with stray bits in the last character", "", strayBits},
+		{"percent", "with a character in percent-encoding", ofPercent, func(r *rand.Rand, s string) string {
 			i := r.IntN(len(s))
 			return fmt.Sprintf("%s%%%02X%s", s[:i], s[i], s[i+1:])
 		}},
-		{"space", "with a space", inserted(" ")},
-		{"tab", "with a tab", inserted("\t")},
-		{"NUL", "with a NUL character", inserted("\x00")},
-		{"foreign character", "with a character of no alphabet", inserted("*")},
-		{"non-ASCII", "with a character beyond ASCII", inserted("é")},
-		{"lone character", "with one character too many", func(_ *rand.Rand, s string) string {
+		{"space", "with a space", ofBlanks, inserted(" ")},
+		{"tab", "with a tab", ofBlanks, inserted("\t")},
+		{"NUL", "with a NUL character", "", inserted("\x00")},
+		{"foreign character", "with a character of no alphabet", "", inserted("*")},
+		{"non-ASCII", "with a character beyond ASCII", "", inserted("é")},
+		{"lone character", "with one character too many", "", func(_ *rand.Rand, s string) string {
 			return s + "AAAA"[:(5-len(s)%4)%4]
 		}},
 	} {
 		for _, part := range []token.Part{token.Header, token.Payload} {
 			all = append(all,
-				change{name: e.name, words: e.words + " in the " + string(part), where: part, segment: func(m *maker, s string) string { return e.do(m.rand, s) }, after: changedSegment(part)},
-				change{name: e.name, words: e.words + " put into the " + string(part) + " after signing", where: part, late: true, after: func(m *maker, d *draft) string {
+				change{name: e.name, made: e.made, words: e.words + " in the " + string(part), where: part, segment: func(m *maker, s string) string { return e.do(m.rand, s) }, after: changedSegment(part)},
+				change{name: e.name, made: e.made, words: e.words + " put into the " + string(part) + " after signing", where: part, late: true, after: func(m *maker, d *draft) string {
 					if part == token.Header {
 						return e.do(m.rand, d.h) + "." + d.p + "." + d.s
 					}
 					return d.h + "." + e.do(m.rand, d.p) + "." + d.s
 				}})
 		}
-		all = append(all, change{name: e.name, words: e.words + " in the signature", where: token.Signature, late: true, after: func(m *maker, d *draft) string {
+		all = append(all, change{name: e.name, made: e.made, words: e.words + " in the signature", where: token.Signature, late: true, after: func(m *maker, d *draft) string {
 			return d.h + "." + d.p + "." + e.do(m.rand, d.s)
 		}})
 	}
@@ -132,11 +145,13 @@ func changedSegment(part token.Part) func(*maker, *draft) string {
 	}
 }
 
+// inserted puts something within a segment, though not where lines of 76 break:
+// that is a fault of its own.
 func inserted(what string) func(*rand.Rand, string) string {
 	return func(r *rand.Rand, s string) string {
-		i := len(s)
-		if r.IntN(4) > 0 {
-			i = 1 + r.IntN(len(s))
+		i := 1 + r.IntN(len(s)-1)
+		if i%76 == 0 {
+			i--
 		}
 		return s[:i] + what + s[i:]
 	}
@@ -164,22 +179,29 @@ func surroundings() []change {
 	whole := func(name, words string, do func(m *maker, d *draft) string) change {
 		return change{name: name, words: words, late: true, after: do}
 	}
-	around := func(name, words, before, after string) change {
-		return whole(name, words, func(_ *maker, d *draft) string { return before + d.text() + after })
+	around := func(name, words, made, before, after string) change {
+		c := whole(name, words, func(_ *maker, d *draft) string { return before + d.text() + after })
+		c.made, c.ends = made, true
+		return c
+	}
+	percent := func(name, words string, do func(m *maker, d *draft) string) change {
+		c := whole(name, words, do)
+		c.made = ofPercent
+		return c
 	}
 	return []change{
-		around("line feed at the end", "with a line feed behind them", "", "\n"),
-		around("CR LF at the end", "with CR LF behind them", "", "\r\n"),
-		around("space at the end", "with a space behind them", "", " "),
-		around("space at the beginning", "with a space before them", " ", ""),
-		around("NUL at the end", "with a NUL character behind them", "", "\x00"),
-		around("quotes", "in quotation marks", `"`, `"`),
-		around("Bearer", `with "Bearer " before them`, "Bearer ", ""),
-		around("fourth segment", "with a fourth segment", "", ".e30"),
-		around("dot at the end", "with a dot behind them", "", "."),
+		around("line feed at the end", "with a line feed behind them", ofBreaks, "", "\n"),
+		around("CR LF at the end", "with CR LF behind them", ofBreaks, "", "\r\n"),
+		around("space at the end", "with a space behind them", ofBlanks, "", " "),
+		around("space at the beginning", "with a space before them", ofBlanks, " ", ""),
+		around("NUL at the end", "with a NUL character behind them", "", "", "\x00"),
+		around("quotes", "in quotation marks", "", `"`, `"`),
+		around("Bearer", `with "Bearer " before them`, "", "Bearer ", ""),
+		around("fourth segment", "with a fourth segment", "", "", ".e30"),
+		around("dot at the end", "with a dot behind them", "", "", "."),
 		whole("two segments", "without their signature and its dot", func(_ *maker, d *draft) string { return d.h + "." + d.p }),
-		whole("percent dots", "with dots as %2E", func(_ *maker, d *draft) string { return d.h + "%2E" + d.p + "%2E" + d.s }),
-		whole("percent signs", "with '-' and '_' in percent-encoding", func(_ *maker, d *draft) string {
+		percent("percent dots", "with dots as %2E", func(_ *maker, d *draft) string { return d.h + "%2E" + d.p + "%2E" + d.s }),
+		percent("percent signs", "with '-' and '_' in percent-encoding", func(_ *maker, d *draft) string {
 			return strings.NewReplacer("-", "%2D", "_", "%5F").Replace(d.text())
 		}),
 		whole("no header", "without a header", func(_ *maker, d *draft) string { return "." + d.p + "." + d.s }),
@@ -194,6 +216,11 @@ func signatures() []change {
 		return change{name: name, words: words, where: token.Signature, late: true, able: able, after: func(m *maker, d *draft) string {
 			return d.h + "." + d.p + "." + raw.EncodeToString(do(m, d))
 		}}
+	}
+	zeros := func(name, words string, able func(*Key) bool, do func(m *maker, d *draft) []byte) change {
+		c := altered(name, words, able, do)
+		c.made = ofZeros
+		return c
 	}
 	flipped := func(at func(n int, r *rand.Rand) int) func(*maker, *draft) []byte {
 		return func(m *maker, d *draft) []byte {
@@ -211,8 +238,8 @@ func signatures() []change {
 		altered("one byte short", "whose signature lacks its last byte", nil, func(_ *maker, d *draft) []byte { return d.signature[:len(d.signature)-1] }),
 		altered("empty", "with an empty signature", nil, func(*maker, *draft) []byte { return nil }),
 		altered("all zero", "whose signature is all zero", nil, func(_ *maker, d *draft) []byte { return make([]byte, len(d.signature)) }),
-		altered("zero behind", "with a zero byte behind the signature", nil, func(_ *maker, d *draft) []byte { return append(bytes.Clone(d.signature), 0) }),
-		altered("two zeros behind", "with two zero bytes behind the signature", nil, func(_ *maker, d *draft) []byte { return append(bytes.Clone(d.signature), 0, 0) }),
+		zeros("zero behind", "with a zero byte behind the signature", nil, func(_ *maker, d *draft) []byte { return append(bytes.Clone(d.signature), 0) }),
+		zeros("two zeros behind", "with two zero bytes behind the signature", nil, func(_ *maker, d *draft) []byte { return append(bytes.Clone(d.signature), 0, 0) }),
 		altered("zero before", "with a zero byte before the signature", nil, func(_ *maker, d *draft) []byte { return append([]byte{0}, d.signature...) }),
 		altered("of another text", "with the signature of another token", nil, func(m *maker, d *draft) []byte {
 			return m.sign.sign(d.spec.key, []byte(d.h+"."+raw.EncodeToString(append(bytes.Clone(d.payload), ' '))))
@@ -373,10 +400,10 @@ func payloads() []change {
 			}
 			p["iss"] = []byte(`"` + id + `"`)
 		}),
-		edit("another account", "that name another account than the key's", access, func(_ *spec, p map[string][]byte) {
+		edit("another account", "that name another account than the key's", own, func(_ *spec, p map[string][]byte) {
 			p["sub"] = []byte(`"AC` + strings.Repeat("0", 31) + `f"`)
 		}),
-		edit("no account", "that name no account", access, func(_ *spec, p map[string][]byte) { delete(p, "sub") }),
+		edit("no account", "that name no account", own, func(_ *spec, p map[string][]byte) { delete(p, "sub") }),
 		edit("no aud", `of an issuer without "aud"`, func(k *Key) bool { return k.Issuer != "" }, func(_ *spec, p map[string][]byte) { delete(p, "aud") }),
 	}
 }
@@ -386,6 +413,11 @@ func tickets() []change {
 	wrong := func(name, words string, do func(r *rand.Rand, t string) string) change {
 		return change{name: name, words: words, late: true, ticket: do}
 	}
+	around := func(name, words, made, before, after string) change {
+		c := wrong(name, words, func(_ *rand.Rand, t string) string { return before + t + after })
+		c.made, c.ends = made, true
+		return c
+	}
 	return []change{
 		wrong("another digit", "with another digit", func(r *rand.Rand, t string) string {
 			i := r.IntN(len(t))
@@ -394,8 +426,8 @@ func tickets() []change {
 		wrong("one digit short", "without their last digit", func(_ *rand.Rand, t string) string { return t[:len(t)-1] }),
 		wrong("one digit more", "with one digit more", func(_ *rand.Rand, t string) string { return t + "0" }),
 		wrong("capital digits", "in capital letters", func(_ *rand.Rand, t string) string { return strings.ToUpper(t) }),
-		wrong("line feed", "with a line feed behind them", func(_ *rand.Rand, t string) string { return t + "\n" }),
-		wrong("space", "with a space before them", func(_ *rand.Rand, t string) string { return " " + t }),
+		around("line feed at the end", "with a line feed behind them", ofBreaks, "", "\n"),
+		around("space at the beginning", "with a space before them", ofBlanks, " ", ""),
 		wrong("unknown", "that nobody issued", func(r *rand.Rand, _ string) string { return digits(r) }),
 		wrong(usedTicket, "that were used before", func(_ *rand.Rand, t string) string { return t }),
 		wrong(expiredTicket, "that nobody used in time", func(_ *rand.Rand, t string) string { return t }),

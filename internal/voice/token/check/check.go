@@ -494,7 +494,7 @@ func refusalOf(err error) (refused bool, why string) {
 // the sample allows. At most a third of it are such others.
 func cover(vectors []uint8, width, n, sample int) []int {
 	type cell struct{ of, dimension, value uint8 }
-	key, change := width-5, width-4 // see newDimensions
+	key, change := width-tail-1, width-tail
 	seen := map[cell]int{}
 	taken := make([]bool, n)
 	var chosen []int

@@ -1,25 +1,22 @@
 package check
 
 import (
-	"bytes"
 	"testing"
 )
 
+// TestThisBinaryPasses: our own verifier lets in what it should, and nothing else.
 func TestThisBinaryPasses(t *testing.T) {
-	own, err := Own(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Run(t.Context(), Options{Sources: []Source{own}, Tokens: 20000, Seed: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var b bytes.Buffer
-	if err := r.Write(&b); err != nil {
-		t.Fatal(err)
-	}
-	t.Log(b.String())
-	if !r.OK() || r.Tokens != 20000 {
-		t.Errorf("%d tokens, %d unjudged, findings: %+v", r.Tokens, r.Unjudged, r.Findings)
+	for seed := range uint64(3) {
+		own, err := Own(seed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(t.Context(), Options{Sources: []Source{own}, Tokens: 15000, Seed: seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !r.OK() || r.Tokens != 15000 {
+			t.Errorf("%d tokens, %d unjudged, findings: %+v", r.Tokens, r.Unjudged, r.Findings)
+		}
 	}
 }

@@ -1,7 +1,9 @@
 package check
 
 import (
+	"cmp"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -177,6 +179,10 @@ var sizes = []int{256, 512, 1024, 2048, 4096, 8000}
 
 const noValue = "none"
 
+// tail is how many questions are about what is wrong with a token; they are the
+// last ones, and the key is the one before them.
+const tail = 6
+
 // newDimensions returns the questions for tokens of these keys. Those of the
 // whole come before those of parts, and causes before what follows from them.
 func newDimensions(keys []keyAt, wrong []change) *dimensions {
@@ -254,6 +260,8 @@ func newDimensions(keys []keyAt, wrong []change) *dimensions {
 		}
 		d.yes("name "+word, "whose name holds "+word, "whose name holds no "+strings.TrimPrefix(word, "a "), "name")
 	}
+	d.yes("name escape", "whose name holds an escape, such as %2B", "whose name holds no escape", "name")
+	d.yes("name reads as escaped", "whose name says something else when it is unescaped", "whose name stays what it is when it is unescaped", "name")
 	d.yes("name capitals", "whose name holds capital letters", "whose name holds no capital letters", "name")
 	d.some("grants", "grants", []string{"incoming", "outgoing", "both", noValue}, func(v string, not bool) string {
 		words := "that allow " + v + " calls"
@@ -340,7 +348,14 @@ func newDimensions(keys []keyAt, wrong []change) *dimensions {
 		}
 		return "with the fault in the " + v
 	})
-	d.yes("changed after signing", "changed after signing", "whose key signed the fault", "")
+	d.some("fault of", "", families(), func(v string, not bool) string {
+		if not {
+			return "with a fault that is not of " + v
+		}
+		return "with a fault of " + v
+	})
+	d.yes("fault at an end", "with the fault at their beginning or end", "with the fault within", "")
+	d.yes("changed after signing", "where the fault came after signing", "where the key signed the fault", "")
 	return d
 }
 
@@ -448,6 +463,9 @@ func (d *dimensions) of(v vector, dr *draft, size int, number int) {
 	for _, c := range holds {
 		yes(ascii[c[0]])
 	}
+	unescaped, err := url.QueryUnescape(s.name)
+	yes(err == nil && ascii['%'])
+	yes(err == nil && unescaped != s.name)
 	yes(capitals)
 	switch {
 	case ticket:
@@ -496,6 +514,8 @@ func (d *dimensions) of(v vector, dr *draft, size int, number int) {
 	put(c.number)
 	put(c.nameNumber)
 	put(map[token.Part]int{token.Whole: 0, token.Header: 1, token.Payload: 2, token.Signature: 3}[c.where])
+	put(slices.Index(families(), cmp.Or(c.made, noValue)))
+	yes(c.ends)
 	yes(c.late)
 }
 

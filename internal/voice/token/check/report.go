@@ -144,10 +144,12 @@ func (c *course) report(took time.Duration) *Report {
 // find explains the failures among the valid tokens, or among the others.
 func (c *course) find(valid bool) Finding {
 	d := c.plan.dims
-	change := d.number[changeDimension]
+	width, change := len(d.all), d.number[changeDimension]
 	except := []string{}
 	if valid {
-		except = []string{changeDimension, anywhereDimension, "changed part", "changed after signing"}
+		for i := width - tail; i < width; i++ {
+			except = append(except, d.all[i].name)
+		}
 	}
 	crowd := gather(d, c.vectors, c.verdicts, func(v vector) bool { return (v[change] == 0) == valid }, except...)
 	if !valid {
@@ -180,13 +182,12 @@ func (c *course) find(valid bool) Finding {
 
 // wrongFirst puts what is wrong with a token before everything else.
 func (c *crowd) wrongFirst(d *dimensions) {
-	order := []int{d.number[anywhereDimension], d.number[changeDimension], d.number["changed part"], d.number["changed after signing"]}
 	slices.SortStableFunc(c.literals, func(a, b literal) int {
 		first := func(l literal) int {
-			if i := slices.Index(order, l.dimension); i >= 0 && !l.not {
-				return i
+			if l.dimension >= len(d.all)-tail && l.rank(d) == 0 {
+				return l.dimension
 			}
-			return len(order)
+			return len(d.all)
 		}
 		return cmp.Compare(first(a), first(b))
 	})
@@ -217,7 +218,7 @@ func (c *course) sentence(f *Finding, outcomes map[verdict]int, all int) string 
 	if outcomes[acceptedWrongly] == 0 {
 		b += " (" + reasons(f.Reasons) + ")"
 	} else {
-		b += " though they must not be"
+		b += ", which they must not be"
 	}
 	b += fmt.Sprintf(": %s of %s", thousands(f.Failed), thousands(f.Tokens))
 	kind := "valid tokens"
