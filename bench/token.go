@@ -14,7 +14,9 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	jwxjwt "github.com/lestrrat-go/jwx/v3/jwt"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"dialtone/internal/voice/keyring"
 	"dialtone/internal/voice/token"
 )
 
@@ -32,37 +34,13 @@ const (
 	tokenSigners = 100    // keys that sign them
 )
 
-// tokenKeys is a key ring in memory.
-type tokenKeys struct {
-	keys    map[string]*token.Key
-	revoked map[string]struct{} // token ids, identities by account, key ids
+// tokenStore is a store that holds a ring's contents in memory and nothing else.
+type tokenStore struct {
+	keyring.Store
+	contents keyring.Contents
 }
 
-func (k *tokenKeys) APIKey(id string) (*token.Key, token.Reason) {
-	if key := k.keys[id]; key != nil {
-		return key, ""
-	}
-	return nil, token.ReasonUnknownKey
-}
-
-func (k *tokenKeys) AuthTokens(string) ([]*token.Key, token.Reason) {
-	return nil, token.ReasonUnknownAccount
-}
-
-func (k *tokenKeys) IssuerKey(string, string) (*token.Key, string, token.Reason) {
-	return nil, "", token.ReasonUnknownIssuer
-}
-
-func (k *tokenKeys) Closed(string, token.Kind, time.Time) bool { return false }
-
-func (k *tokenKeys) Revoked(c *token.Claims) bool {
-	for _, what := range [3]string{c.KeyID, c.ID, c.Identity} {
-		if _, ok := k.revoked[what]; ok {
-			return true
-		}
-	}
-	return false
-}
+func (s *tokenStore) Ring(context.Context) (keyring.Contents, error) { return s.contents, nil }
 
 // tokenSet is what tokens are made with and checked by.
 type tokenSet struct {
@@ -85,8 +63,18 @@ func (s *tokenSet) mint(signer token.Signer, identity string) (string, error) {
 	}, s.now)
 }
 
-func (s *tokenSet) verifier(k *tokenKeys) *token.Verifier {
-	return token.NewVerifier(k, nil, func() time.Time { return s.now })
+func (s *tokenSet) key(signer token.Signer) keyring.Key {
+	return keyring.Key{ID: signer.KeyID, Account: signer.Account, Name: "bench", Algorithm: token.HS256, Secret: signer.Secret, Created: s.now}
+}
+
+// verifier is the one of a node whose key ring holds this.
+func (s *tokenSet) verifier(ctx context.Context, c keyring.Contents) (*token.Verifier, error) {
+	now := func() time.Time { return s.now }
+	ring, err := keyring.Open(ctx, keyring.Options{Store: &tokenStore{contents: c}, Metrics: prometheus.NewRegistry(), Now: now})
+	if err != nil {
+		return nil, err
+	}
+	return token.NewVerifier(ring, ring, now), nil
 }
 
 // voiceGrants is what a program would decode our tokens into.
@@ -116,13 +104,11 @@ type contender struct {
 	verify      func() error
 }
 
-func contenders(s *tokenSet, signer token.Signer, text string) ([]contender, error) {
-	key, err := token.NewSecretKey(signer.KeyID, signer.Account, token.HS256, signer.Secret)
+func contenders(ctx context.Context, s *tokenSet, signer token.Signer, text string) ([]contender, error) {
+	ours, err := s.verifier(ctx, keyring.Contents{Keys: []keyring.Key{s.key(signer)}})
 	if err != nil {
 		return nil, err
 	}
-	ours := s.verifier(&tokenKeys{keys: map[string]*token.Key{signer.KeyID: key}})
-	ctx := context.Background()
 	now := func() time.Time { return s.now }
 	secrets := map[string][]byte{signer.KeyID: signer.Secret}
 
@@ -218,7 +204,7 @@ func measureTokens(ctx context.Context, _ settings, r *report) error {
 	if err != nil {
 		return err
 	}
-	all, err := contenders(s, signer, text)
+	all, err := contenders(ctx, s, signer, text)
 	if err != nil {
 		return err
 	}
@@ -256,22 +242,19 @@ func measureTokens(ctx context.Context, _ settings, r *report) error {
 // revocations as there are tokens. The tokens and the order are the same.
 func measureManyTokens(ctx context.Context, s *tokenSet, r *report) error {
 	texts := make([]string, tokenMany)
-	few := &tokenKeys{keys: map[string]*token.Key{}}
-	many := &tokenKeys{keys: map[string]*token.Key{}, revoked: map[string]struct{}{}}
+	var few, many keyring.Contents
 	var signers []token.Signer
 	for i := range texts {
 		signer := s.signer()
-		key, err := token.NewSecretKey(signer.KeyID, signer.Account, token.HS256, signer.Secret)
-		if err != nil {
-			return err
-		}
-		many.keys[signer.KeyID] = key
+		many.Keys = append(many.Keys, s.key(signer))
 		if i < tokenSigners {
-			few.keys[signer.KeyID] = key
+			few.Keys = many.Keys[:i+1]
 			signers = append(signers, signer)
 		}
-		for _, of := range []string{s.id("SK"), s.id("SK") + "-1", "agent-" + s.id("")} {
-			many.revoked[of] = struct{}{}
+		for of, value := range map[string]string{keyring.OfKey: s.id("SK"), keyring.OfToken: s.id("SK") + "-1", keyring.OfIdentity: "agent-" + s.id("")} {
+			many.Revocations = append(many.Revocations, keyring.Revocation{
+				ID: s.id("RV"), Account: s.account, Of: of, Value: value, At: s.now, Forever: true,
+			})
 		}
 	}
 	for i := range texts {
@@ -280,14 +263,22 @@ func measureManyTokens(ctx context.Context, s *tokenSet, r *report) error {
 			return err
 		}
 	}
+	light, err := s.verifier(ctx, few)
+	if err != nil {
+		return err
+	}
+	loadedRing, err := s.verifier(ctx, many)
+	if err != nil {
+		return err
+	}
 	runs := []struct {
 		verifier *token.Verifier
 		texts    []string
 		ns       []float64
 	}{
-		{verifier: s.verifier(few), texts: texts[:1]},
-		{verifier: s.verifier(few), texts: texts},
-		{verifier: s.verifier(many), texts: texts},
+		{verifier: light, texts: texts[:1]},
+		{verifier: light, texts: texts},
+		{verifier: loadedRing, texts: texts},
 	}
 	var again, loaded []float64
 	for round := range tokenRounds {

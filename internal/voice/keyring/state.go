@@ -20,6 +20,7 @@ type state struct {
 	keyGone    map[string]struct{}
 	tokenGone  map[subject]struct{}
 	nameGone   map[subject]cut
+	gone       filter // the keys, ids and names of the three above
 }
 
 // held is an API key that is ready to be used.
@@ -52,11 +53,19 @@ func build(c Contents, before *state) (*state, error) {
 		ways: make(map[string]map[token.Kind]Way, len(c.Ways)), issuers: make(map[string]*Issuer, len(c.Issuers)),
 		keyGone: map[string]struct{}{}, tokenGone: map[subject]struct{}{}, nameGone: map[subject]cut{},
 	}
+	revoked := len(c.Revocations) + len(c.AuthTokens)
+	for _, k := range c.Keys {
+		if !k.Revoked.IsZero() {
+			revoked++
+		}
+	}
+	s.gone = newFilter(revoked)
 	for _, k := range c.Keys {
 		h := &held{Key: k}
 		var err error
 		if !k.Revoked.IsZero() {
 			s.keyGone[k.ID] = struct{}{}
+			s.gone.add(k.ID)
 		} else if h.check, err = checker(k, before); err != nil {
 			return nil, fmt.Errorf("API key %s: %w", k.ID, err)
 		}
@@ -124,6 +133,7 @@ func (s *state) takeAuthTokens(all []AuthToken) error {
 		of.any = true
 		if !a.Revoked.IsZero() {
 			s.keyGone[a.ID] = struct{}{}
+			s.gone.add(a.ID)
 		} else {
 			k, err := token.NewSecretKey(a.ID, a.Account, token.HS256, a.Secret)
 			if err != nil {
@@ -138,6 +148,7 @@ func (s *state) takeAuthTokens(all []AuthToken) error {
 
 func (s *state) takeRevocation(v Revocation) {
 	at := subject{v.Account, v.Value}
+	s.gone.add(v.Value)
 	switch v.Of {
 	case OfKey:
 		s.keyGone[v.Value] = struct{}{}
@@ -152,7 +163,10 @@ func (s *state) takeRevocation(v Revocation) {
 
 // usable says why a key must not be used, "" when it may.
 func (s *state) usable(k *Key, now time.Time) token.Reason {
-	_, gone := s.keyGone[k.ID]
+	gone := s.gone.may(k.ID)
+	if gone {
+		_, gone = s.keyGone[k.ID]
+	}
 	switch {
 	case gone:
 		return token.ReasonRevoked
@@ -212,6 +226,9 @@ func (w Way) closed(now time.Time) bool {
 // id of a key here: whoever no longer trusts an issuer removes it.
 func (r *Ring) Revoked(c *token.Claims) bool {
 	s := r.state.Load()
+	if !s.gone.may(c.KeyID) && !s.gone.may(c.ID) && !s.gone.may(c.Identity) {
+		return false
+	}
 	if c.Issuer == "" && c.KeyID != "" {
 		if _, gone := s.keyGone[c.KeyID]; gone {
 			return true
