@@ -58,6 +58,7 @@ func (d *device) shutOut() {
 	}
 	if d.server.directory.register(d, false) {
 		d.server.metrics.registered.Dec()
+		d.publish(event.Unregistered, string(token.ReasonRevoked), codeAuthorization)
 	}
 	alone := !slices.ContainsFunc(d.server.directory.connected(who), func(other *device) bool {
 		_, in := other.letInBy()

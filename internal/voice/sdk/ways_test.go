@@ -56,7 +56,7 @@ func TestRevokedDevicesEndAtOnce(t *testing.T) {
 			t.Errorf("%+v", down)
 		}
 		stays(t, bob)
-		want := "[connected bob registered bob connected alice registered alice refused alice revoked lost alice]"
+		want := "[connected bob registered bob connected alice registered alice unregistered alice revoked refused alice revoked lost alice]"
 		if got := fmt.Sprint(r.registrations()); got != want {
 			t.Errorf("published %v", got)
 		}
