@@ -4,19 +4,24 @@ package console_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"math"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"dialtone/e2e/browser"
 	"dialtone/e2e/node"
+	"dialtone/internal/app"
 	"dialtone/internal/config"
 	"dialtone/internal/talk"
 	"dialtone/internal/voice/carrier"
+	"dialtone/internal/voice/sdk"
+	"dialtone/internal/voice/token"
 )
 
 const (
@@ -65,6 +70,20 @@ func (h heard) near(hz float64) bool { return h.Level > loud && math.Abs(h.Hz-hz
 type floor struct {
 	node    *node.Node
 	browser *browser.Browser
+	tickets *lockout
+}
+
+// lockout refuses tickets while it is on, as a broken release would.
+type lockout struct {
+	sdk.Verifier
+	on atomic.Bool
+}
+
+func (l *lockout) Verify(ctx context.Context, text string) (token.Claims, error) {
+	if l.on.Load() && len(text) == token.TicketSize {
+		return token.Claims{}, &token.Refusal{Reason: token.ReasonIllegalCharacter}
+	}
+	return l.Verifier.Verify(ctx, text)
 }
 
 // desk is an agent at the console.
@@ -184,8 +203,18 @@ func (d *desk) result(done chan carrier.Result) carrier.Result {
 }
 
 func TestConsole(t *testing.T) {
+	tickets := &lockout{}
 	f := &floor{
-		node: node.Start(t, node.Options{Config: func(c *config.Config) { c.Calls.OfferFor = 5 * time.Second }}),
+		tickets: tickets,
+		node: node.Start(t, node.Options{
+			Config: func(c *config.Config) { c.Calls.OfferFor = 5 * time.Second },
+			App: func(o *app.Options) {
+				o.WrapVerifier = func(v sdk.Verifier) sdk.Verifier {
+					tickets.Verifier = v
+					return tickets
+				}
+			},
+		}),
 		browser: browser.Start(t, browser.Options{
 			Flags: []string{"--use-file-for-fake-audio-capture=" + microphone(t)}, Wait: 25 * time.Second,
 		}),
@@ -202,6 +231,8 @@ func TestConsole(t *testing.T) {
 		{"call comes in and the caller hangs up", f.callComesInAndTheCallerHangsUp},
 		{"missed call becomes a voicemail", f.missedCallBecomesAVoicemail},
 		{"banner says that the agent cannot be reached", f.bannerSaysThatTheAgentCannotBeReached},
+		{"call outlives its signalling, by a new ticket", f.callOutlivesItsSignalling},
+		{"call outlives a way in that breaks", f.callOutlivesAWayInThatBreaks},
 	} {
 		if !t.Run(c.name, c.test) {
 			return // what follows would only fail after it
@@ -350,6 +381,57 @@ func (f *floor) bannerSaysThatTheAgentCannotBeReached(t *testing.T) {
 	d.page.Offline(false)
 	d.page.SeeNot(test("banner-reason"))
 	node.Until(t, 30*time.Second, "the device is back", func() bool { return d.agent().Device.Reachable })
+}
+
+// dropSignalling takes the page off the network during a call and back.
+func (d *desk) dropSignalling() {
+	d.t.Helper()
+	d.page.Offline(true)
+	d.page.See(test("call-reconnecting"))
+	d.page.Offline(false)
+	d.page.SeeNot(test("call-reconnecting"))
+}
+
+func (d *desk) cameBy(way string) {
+	d.t.Helper()
+	d.page.See(test("state") + `[data-way="` + way + `"]`)
+}
+
+func (f *floor) callOutlivesItsSignalling(t *testing.T) {
+	d := f.open(t)
+	d.cameBy("ticket")
+	d.dial("+1 555 0111")
+	d.page.See(test("timer"))
+	d.hears(lineTone)
+	d.dropSignalling()
+	d.cameBy("ticket")
+	d.hears(lineTone)
+	d.heardAtCarrier()
+	d.page.SeeNot(test("banner"))
+	d.page.Click(test("hangup"))
+	d.idle()
+}
+
+func (f *floor) callOutlivesAWayInThatBreaks(t *testing.T) {
+	d := f.open(t)
+	d.cameBy("ticket")
+	d.dial("+1 555 0111")
+	d.page.See(test("timer"))
+	d.hears(lineTone)
+	f.tickets.on.Store(true)
+	defer f.tickets.on.Store(false)
+	d.dropSignalling()
+	d.cameBy("access")
+	d.hears(lineTone)
+	d.heardAtCarrier()
+	d.page.SeeNot(test("banner"))
+	if calls := len(d.node.Carrier().Calls()); calls != d.before+1 {
+		t.Errorf("the carrier had %d calls, not one", calls-d.before)
+	}
+	d.page.Click(test("nav-settings"))
+	d.page.See(test("phone-way") + `[data-way="access"][data-avoided="ticket"]`)
+	d.page.Click(test("hangup"))
+	d.idle()
 }
 
 // microphone writes a tone for Chromium's microphone and returns its file.
