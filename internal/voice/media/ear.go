@@ -95,7 +95,7 @@ func (e *ear) decode(p jitter.Piece) {
 	case jitter.Pause:
 		e.hush(n)
 	case jitter.Lost, jitter.Wait:
-		e.makeUp(n, p.Next)
+		e.makeUp(n, p.Next, p.NextTag)
 	case jitter.Audio:
 		skip := int(p.Skip) * sampleRate / int(e.rate)
 		switch {
@@ -106,13 +106,7 @@ func (e *ear) decode(p jitter.Piece) {
 			e.waiting, _ = e.opus().Decode(e.waiting, p.Payload)
 			e.fit(from, skip, n)
 		default:
-			l := muLaw
-			if p.Tag == tagA {
-				l = aLaw
-			}
-			for _, b := range p.Payload[min(skip, len(p.Payload)):] {
-				e.waiting = append(e.waiting, l.decode[b])
-			}
+			e.waiting = lawTagged(p.Tag).expand(e.waiting, p.Payload[min(skip, len(p.Payload)):])
 			e.fit(from, 0, n)
 			e.hangUpOpus()
 			e.concealer.Good(e.waiting[from:])
@@ -131,16 +125,16 @@ func (e *ear) fit(from, skip, n int) {
 }
 
 // makeUp conceals n samples; next is the packet after them if it is there.
-func (e *ear) makeUp(n int, next []byte) {
+func (e *ear) makeUp(n int, next []byte, tag int) {
 	from := len(e.waiting)
 	if e.decoder != nil {
 		const unit = sampleRate / 400 // what Opus counts in
 		if whole := min(n/unit*unit, sampleRate*120/1000); whole > 0 {
 			var err error
-			if next != nil {
+			if next != nil && tag == tagOpus {
 				e.waiting, err = e.decoder.Recover(e.waiting, next, whole)
 			}
-			if next == nil || err != nil {
+			if next == nil || tag != tagOpus || err != nil {
 				e.waiting, _ = e.decoder.Conceal(e.waiting[:from], whole)
 			}
 		}
@@ -148,7 +142,20 @@ func (e *ear) makeUp(n int, next []byte) {
 		return
 	}
 	e.waiting = append(e.waiting, make([]int16, n)...)
-	e.concealer.Lost(e.waiting[from:])
+	if next == nil || tag == tagOpus {
+		e.concealer.Lost(e.waiting[from:])
+		return
+	}
+	e.waiting = lawTagged(tag).expand(e.waiting, next)
+	e.concealer.Between(e.waiting[from:from+n], e.waiting[from+n:])
+	e.waiting = e.waiting[:from+n]
+}
+
+func lawTagged(tag int) *law {
+	if tag == tagA {
+		return aLaw
+	}
+	return muLaw
 }
 
 // hush appends comfort noise, silence where the far end described none.

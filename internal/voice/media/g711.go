@@ -105,6 +105,14 @@ func (l *law) compress(dst []byte, samples []int16) {
 	}
 }
 
+// expand appends the samples of a payload to dst.
+func (l *law) expand(dst []int16, payload []byte) []int16 {
+	for _, b := range payload {
+		dst = append(dst, l.decode[b])
+	}
+	return dst
+}
+
 // loud reports whether the payload's level is above about -45 dBFS: a voice,
 // not a line's hiss or comfort noise.
 func (l *law) loud(payload []byte) bool {

@@ -23,6 +23,7 @@ type Concealer struct {
 	have  int            // how much of it is real
 	lost  int            // samples made up since
 	pitch int
+	alike float64 // how like each other two periods are, up to 1: so loud is what is made up
 	pos   int     // in past, of the next made-up sample
 	jump  float64 // from the last sample that was heard to where the first period begins
 }
@@ -31,7 +32,7 @@ type Concealer struct {
 // what was made up.
 func (c *Concealer) Good(frame []int16) {
 	if c.lost > 0 {
-		n := min(c.pitch/4+32*(c.lost/step), step, len(frame))
+		n := min(c.pitch/4+32*max(c.lost/step-1, 0), step, len(frame))
 		for i := range n {
 			made := c.next()
 			part := float64(i+1) / float64(n+1)
@@ -58,6 +59,45 @@ func (c *Concealer) Lost(dst []int16) {
 	}
 }
 
+// Between makes up what did not arrive where the packet after it is there: what
+// was before fades into what comes. That packet's Good is to follow.
+func (c *Concealer) Between(dst, next []int16) {
+	lag, r := 0, 0.0
+	for try := minPitch; try <= min(maxPitch, len(next)/2); try++ {
+		if a := alike(next[:len(next)-try], next[try:], 1); a > r {
+			lag, r = try, a
+		}
+	}
+	c.Lost(dst)
+	if lag == 0 {
+		return
+	}
+	quarter := lag / 4
+	jump := float64(next[0]) - float64(next[lag])
+	for i := range dst {
+		back := len(dst) - 1 - i // samples before the one before next
+		v := float64(next[lag-1-back%lag])
+		if back < quarter {
+			v += jump * (1 - float64(back)/float64(quarter))
+		}
+		part := float64(i+1) / float64(len(dst)+1)
+		v = (1-part)*float64(dst[i]) + part*v*(r+(1-r)*part*part)
+		dst[i] = int16(math.Round(max(-32768, min(32767, v))))
+	}
+	c.remember(dst)
+	c.lost = 0
+}
+
+// alike returns the correlation of two signals, 0 to 1, from every so manieth sample.
+func alike(a, b []int16, every int) float64 {
+	var ab, aa, bb float64
+	for i := 0; i < len(a); i += every {
+		x, y := float64(a[i]), float64(b[i])
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	return max(0, ab/math.Sqrt(aa*bb+1e8))
+}
+
 // next makes up one sample.
 func (c *Concealer) next() float64 {
 	if c.have < history || c.lost >= fadedAfter {
@@ -66,7 +106,7 @@ func (c *Concealer) next() float64 {
 		return 0
 	}
 	if c.lost == 0 {
-		c.pitch = pitch(c.past[history-maxPitch-window:])
+		c.pitch, c.alike = pitch(c.past[history-maxPitch-window:])
 		c.pos = history - c.pitch
 		c.jump = float64(c.past[history-1]) - float64(c.past[history-c.pitch-1])
 	}
@@ -85,6 +125,7 @@ func (c *Concealer) next() float64 {
 	if c.lost < quarter {
 		v += c.jump * (1 - float64(c.lost)/float64(quarter))
 	}
+	v *= c.alike + (1-c.alike)*max(0, 1-float64(c.lost)/float64(quarter))
 	if c.lost > step {
 		v *= 1 - 0.2*float64(c.lost-step)/step
 	}
@@ -94,30 +135,24 @@ func (c *Concealer) next() float64 {
 }
 
 // pitch returns the period at which the end of the samples is most like what was
-// before it. There must be maxPitch+window of them.
-func pitch(s []int16) int {
+// before it, and how much. There must be maxPitch+window of them.
+func pitch(s []int16) (lag int, like float64) {
 	end := s[maxPitch:]
-	alike := func(lag, every int) float64 {
-		var ab, bb float64
-		for i := 0; i < window; i += every {
-			a, b := float64(end[i]), float64(s[maxPitch-lag+i])
-			ab, bb = ab+a*b, bb+b*b
-		}
-		return ab / math.Sqrt(bb+1e4)
-	}
-	best, at := math.Inf(-1), minPitch
-	for lag := minPitch; lag <= maxPitch; lag += 2 {
-		if r := alike(lag, 2); r > best {
-			best, at = r, lag
+	at := func(lag, every int) float64 { return alike(end[:window], s[maxPitch-lag:][:window], every) }
+	lag, like = minPitch, 0
+	for try := minPitch; try <= maxPitch; try += 2 {
+		if r := at(try, 2); r > like {
+			lag, like = try, r
 		}
 	}
-	best, rough := math.Inf(-1), at
-	for lag := max(minPitch, rough-1); lag <= min(maxPitch, rough+1); lag++ {
-		if r := alike(lag, 1); r > best {
-			best, at = r, lag
+	rough := lag
+	like = 0
+	for try := max(minPitch, rough-1); try <= min(maxPitch, rough+1); try++ {
+		if r := at(try, 1); r > like {
+			lag, like = try, r
 		}
 	}
-	return at
+	return lag, like
 }
 
 // Shorten takes up to most samples, and not less than 2.5 ms, out of the beginning

@@ -55,6 +55,7 @@ type Piece struct {
 	Noise   bool   // the packet describes comfort noise
 	Payload []byte // of the packet; good until the next Push or Pull
 	Next    []byte // with Lost: the packet right after the gap, which may repeat what is missing; nil without
+	NextTag int
 }
 
 const (
@@ -62,6 +63,8 @@ const (
 	binSize  = 10 * time.Millisecond
 	memory   = 0.998 // what is kept of a delay's weight with each packet: some ten seconds
 	onTime   = 0.98  // share of the packets that the delay waits for
+	missing  = 0.01  // weight of the latest piece in the share of those that are missing
+	lossy    = 0.01  // the share from which on the delay has room for one packet more
 	refSpan  = 2 * time.Second
 	leap     = time.Second // a packet so much faster than all others is of another clock
 	patience = 10          // packets out of bounds before the clock is taken for another
@@ -89,6 +92,7 @@ type Buffer struct {
 	strange      int
 
 	bins  []float64 // lateness
+	lossy float64   // share of pieces that are missing
 	delay int64
 
 	held    []held
@@ -221,7 +225,10 @@ func (b *Buffer) learn(at, transit, late int64) {
 			break
 		}
 	}
-	b.delay = max(b.min, min(b.max, want))
+	if want = max(want, b.min); b.lossy > lossy {
+		want += b.piece // to have what comes after a gap when it is filled
+	}
+	b.delay = min(b.max, want)
 }
 
 func (b *Buffer) insert(p Packet, ext int64) {
@@ -303,7 +310,10 @@ func (b *Buffer) Pull(now time.Duration) Piece {
 	if len(b.held) > 0 {
 		h := &b.held[0]
 		if gap := h.ext - b.next; gap <= b.piece {
-			p.Ticks, p.Next = uint32(gap), h.payload
+			p.Ticks, p.Next, p.NextTag = uint32(gap), h.payload, h.tag
+		}
+		if h.noise {
+			p.Next = nil
 		}
 		if h.seq == b.seq+1 {
 			p.Kind = Pause
@@ -314,6 +324,7 @@ func (b *Buffer) Pull(now time.Duration) Piece {
 		p.Kind = Pause
 	case p.Kind == Lost:
 		b.counts.Lost++
+		b.lossy += (1 - b.lossy) * missing
 	}
 	b.next += int64(p.Ticks)
 	return p
@@ -325,6 +336,7 @@ func (b *Buffer) take() Piece {
 	p := Piece{Kind: Audio, Skip: uint32(b.next - h.ext), Tag: h.tag, Noise: h.noise, Payload: h.payload}
 	p.Ticks = h.ticks - p.Skip
 	b.current, b.seq, b.quiet = h.payload, h.seq, h.noise
+	b.lossy *= 1 - missing
 	b.next = h.ext + int64(h.ticks)
 	return p
 }
