@@ -58,6 +58,7 @@ func (n *Node) trunkOf(c config.Trunk) trunk.Trunk {
 		Username: c.Username, Password: c.Password, InboundAuth: c.InboundAuth,
 		Register: trunk.Register{Enabled: c.Register, Registrar: c.Registrar, User: c.RegisterUser, Expires: c.RegisterExpires},
 		Country:  c.Country, CallerIDFormat: trunk.NumberFormat(c.CallerIDFormat), NumberFormat: trunk.NumberFormat(c.NumberFormat),
+		SRTP: trunk.SRTP(c.SRTP), SRTPWithoutTLS: c.SRTPWithoutTLS,
 		Require100rel: c.Require100rel, SessionExpires: c.SessionExpires, Countries: c.Countries,
 		MaxCalls: c.MaxCalls, OptionsInterval: c.OptionsInterval, FromDomain: c.FromDomain,
 	}

@@ -137,6 +137,18 @@ func checkLines(c *Config, bad report) {
 	}
 }
 
+func checkSRTP(t Trunk, key string, bad report) {
+	if t.SRTP != "" {
+		oneOf(bad, key+"srtp", t.SRTP, "off", "optional", "required")
+	}
+	switch off := t.SRTP == "" || t.SRTP == "off"; {
+	case off && t.SRTPWithoutTLS:
+		bad(key+"srtp_without_tls", "is of use only with srtp")
+	case !off && t.Transport != "tls" && !t.SRTPWithoutTLS:
+		bad(key+"srtp", "needs transport: tls, since its keys are in the signalling; srtp_without_tls: true allows that")
+	}
+}
+
 func checkTrunks(c *Config, bad report) {
 	seen := map[string]int{}
 	for i, t := range c.Trunks {
@@ -191,6 +203,7 @@ func checkTrunks(c *Config, bad report) {
 		for j, codec := range t.Codecs {
 			oneOf(bad, fmt.Sprintf("%scodecs[%d]", key, j), codec, "PCMU", "PCMA")
 		}
+		checkSRTP(t, key, bad)
 		countries(bad, key+"countries", t.Countries)
 		atLeast(bad, key+"max_calls", t.MaxCalls, 0)
 		if t.RegisterExpires != 0 {

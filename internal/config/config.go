@@ -116,6 +116,8 @@ type Trunk struct {
 	RegisterUser    string         `key:"register_user" doc:"user part of the registered address; empty: username"`
 	Registrar       string         `key:"registrar" doc:"domain to register with; empty: from_domain, else host"`
 	Codecs          []string       `key:"codecs" doc:"audio formats to offer, best first: PCMU, PCMA; empty: both"`
+	SRTP            string         `key:"srtp" doc:"encrypted audio with keys in the signalling (SDES): off, optional or required; empty: off"`
+	SRTPWithoutTLS  bool           `key:"srtp_without_tls" doc:"allow srtp where the signalling, with the keys in it, is not TLS"`
 	Require100rel   bool           `key:"require_100rel" doc:"require reliable provisional responses (RFC 3262)"`
 	SessionExpires  time.Duration  `key:"session_expires" doc:"session timer asked for (RFC 4028); 0: 30m"`
 	Countries       []string       `key:"countries" doc:"countries this trunk may be used for; empty: all"`

@@ -15,6 +15,7 @@
 package srtp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -94,6 +95,11 @@ const indexLen = 4
 type Keys struct {
 	Profile   Profile
 	Key, Salt []byte
+}
+
+// Equal reports whether both are the same keys.
+func (k Keys) Equal(o Keys) bool {
+	return k.Profile == o.Profile && bytes.Equal(k.Key, o.Key) && bytes.Equal(k.Salt, o.Salt)
 }
 
 // LogValue keeps the keys out of logs.

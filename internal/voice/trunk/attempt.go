@@ -64,6 +64,7 @@ func (o *outgoing) attempt(c *carrier, hop transaction.Hop) {
 		localURI: sip.Uri{Scheme: "sip", User: "anonymous", Host: "anonymous.invalid"}, localName: "Anonymous",
 		remoteURI: sip.Uri{Scheme: "sip", User: number, Host: host}, target: target, seq: mrand.Uint32N(1 << 16),
 	}
+	a.dialog.encrypt()
 	if o.from != "" {
 		a.dialog.localURI = sip.Uri{Scheme: "sip", User: c.CallerIDFormat.write(o.from), Host: c.FromDomain}
 		a.dialog.localName = quote(o.dial.From.Name)
@@ -102,7 +103,7 @@ func (a *attempt) invite(auth sip.Header) {
 	if auth != nil {
 		req.AppendHeader(auth)
 	}
-	withSDP(req, l.describe(l.preference(a.out.dial.Codecs), sdp.SendRecv))
+	withSDP(req, l.describe(a.dialog, l.preference(a.out.dial.Codecs), sdp.SendRecv))
 	a.forks = map[string]*fork{}
 	l.log.Info("calling by trunk", "trunk", c.Name)
 	// A response of an INVITE that was sent anew is none of the new one.

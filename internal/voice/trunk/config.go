@@ -48,7 +48,9 @@ type Trunk struct {
 	InboundAuth bool     `yaml:"inbound_auth"` // the carrier must prove the password too
 	Register    Register `yaml:"register"`
 
-	Codecs         []call.Codec  `yaml:"codecs"` // PCMU, PCMA, most wanted first; empty: both
+	Codecs         []call.Codec  `yaml:"codecs"`           // PCMU, PCMA, most wanted first; empty: both
+	SRTP           SRTP          `yaml:"srtp"`             // "": off
+	SRTPWithoutTLS bool          `yaml:"srtp_without_tls"` // its keys may be told in clear
 	Require100rel  bool          `yaml:"require_100rel"`
 	SessionExpires time.Duration `yaml:"session_expires"` // asked for; 0: 30 min
 
@@ -69,6 +71,17 @@ type Register struct {
 	User      string        `yaml:"user"`      // address of record; "": Username
 	Expires   time.Duration `yaml:"expires"`   // 0: 1 h
 }
+
+// SRTP says whether a trunk's audio is encrypted, with keys told in the signalling
+// (RFC 4568).
+type SRTP string
+
+// Optional takes encrypted and plain audio, and offers both (RFC 8643).
+const (
+	SRTPOff      SRTP = "off"
+	SRTPOptional SRTP = "optional"
+	SRTPRequired SRTP = "required"
+)
 
 // NumberFormat is how a carrier wants numbers written.
 type NumberFormat string
@@ -163,6 +176,18 @@ func (t Trunk) problems() (errs []error) {
 		if c != call.PCMU && c != call.PCMA {
 			bad("codec %q is not one of PCMU, PCMA", c)
 		}
+	}
+	switch t.SRTP {
+	case "", SRTPOff:
+		if t.SRTPWithoutTLS {
+			bad("srtp_without_tls needs srtp")
+		}
+	case SRTPOptional, SRTPRequired:
+		if t.Transport != transaction.TLS && !t.SRTPWithoutTLS {
+			bad("srtp needs transport tls: its keys are in the signalling (srtp_without_tls allows that)")
+		}
+	default:
+		bad("srtp must be off, optional or required")
 	}
 	// RFC 4028 4: 90 s is the least that anyone must take.
 	if t.SessionExpires != 0 && t.SessionExpires < minSessionExpires {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 
+	"dialtone/internal/voice/trunk/sdp"
 	"dialtone/internal/voice/trunk/transaction"
 )
 
@@ -23,6 +24,32 @@ type dialog struct {
 	seq                 uint32    // of our latest request
 	remoteSeq           uint32    // of its latest request
 	hop                 transaction.Hop
+	policy              sdp.Policy   // of its audio
+	crypto              []sdp.Crypto // our keys, if it may be encrypted
+}
+
+// encrypt settles whether the dialog's audio may or must be encrypted, and makes
+// our keys for it. They are as secret as the signalling is.
+func (d *dialog) encrypt() {
+	d.policy = d.carrier.policy(d.hop.Network)
+	if d.policy != sdp.Off && d.carrier.mayTellKeys(d.hop.Network) {
+		d.crypto = sdp.NewCrypto()
+	}
+}
+
+// policy is the trunk's for signalling over the network.
+func (t *Trunk) policy(network string) sdp.Policy {
+	switch {
+	case t.SRTP == SRTPRequired:
+		return sdp.Required
+	case t.SRTP == SRTPOptional && t.mayTellKeys(network):
+		return sdp.Optional
+	}
+	return sdp.Off
+}
+
+func (t *Trunk) mayTellKeys(network string) bool {
+	return network == transaction.TLS || t.SRTPWithoutTLS
 }
 
 func newTag() string { return rand.Text() }
@@ -44,6 +71,7 @@ func dialogOf(req *sip.Request, from transaction.Hop, tag string, c *carrier) *d
 			d.routes = append(d.routes, *rr.Address.Clone())
 		}
 	}
+	d.encrypt()
 	return d
 }
 

@@ -55,7 +55,7 @@ func (s *Server) invited(tx *transaction.Server) {
 		refuse(sip.StatusServiceUnavailable)
 		return
 	}
-	status, headers, offer := s.judge(req)
+	status, headers, offer := s.judge(req, c.policy(tx.From.Network), c.mayTellKeys(tx.From.Network))
 	if status != 0 {
 		refuse(status, headers...)
 		return
@@ -134,8 +134,9 @@ func (s *Server) authenticated(tx *transaction.Server) (*carrier, bool) {
 
 func realm(c *carrier) string { return c.FromDomain }
 
-// judge says whether an INVITE can be taken: status 0, or why not.
-func (s *Server) judge(req *sip.Request) (status int, headers []sip.Header, offer []byte) {
+// judge says whether an INVITE can be taken: status 0, or why not. p is what holds
+// for its audio, keys whether they may be told.
+func (s *Server) judge(req *sip.Request, p sdp.Policy, keys bool) (status int, headers []sip.Header, offer []byte) {
 	if scheme := req.Recipient.Scheme; scheme != "sip" && scheme != "sips" && scheme != "tel" {
 		return 416, nil, nil
 	}
@@ -148,6 +149,9 @@ func (s *Server) judge(req *sip.Request) (status int, headers []sip.Header, offe
 	if se, _, ok := sessionExpires(req); ok && se < minSessionExpires {
 		return 422, []sip.Header{minSE()}, nil
 	}
+	if p == sdp.Required && !keys {
+		return sip.StatusNotAcceptableHere, []sip.Header{warning(sdp.ErrNoKeys)}, nil
+	}
 	offer = descriptionOf(req)
 	if offer == nil {
 		if len(req.Body()) > 0 {
@@ -159,8 +163,10 @@ func (s *Server) judge(req *sip.Request) (status int, headers []sip.Header, offe
 	if err != nil {
 		return sip.StatusBadRequest, nil, nil
 	}
-	if _, _, err := sdp.Choose(far, []call.Codec{call.PCMU, call.PCMA}); err != nil {
+	if _, m, err := sdp.Choose(far, []call.Codec{call.PCMU, call.PCMA}, p); err != nil {
 		return sip.StatusNotAcceptableHere, []sip.Header{warning(err)}, nil
+	} else if !m.Keyed(p) {
+		return sip.StatusNotAcceptableHere, []sip.Header{warning(sdp.ErrNoKeys)}, nil
 	}
 	return 0, nil, offer
 }
@@ -180,8 +186,11 @@ func accepts(req *sip.Request) bool {
 // warning says what was wrong with a description (RFC 3261 20.43).
 func warning(err error) sip.Header {
 	text := `305 dialtone "Incompatible media format"`
-	if errors.Is(err, sdp.ErrNoAudio) {
+	switch {
+	case errors.Is(err, sdp.ErrNoAudio):
 		text = `304 dialtone "Media type not available"`
+	case errors.Is(err, sdp.ErrNoKeys):
+		text = `399 dialtone "No usable SRTP keys"`
 	}
 	return sip.NewHeader("Warning", text)
 }
@@ -200,7 +209,7 @@ func (in *incoming) begin(req *sip.Request) {
 	}
 	if in.offer != nil {
 		if far, err := sdp.Parse(in.offer); err == nil {
-			if _, m, err := sdp.Choose(far, c.Codecs); err == nil {
+			if _, m, err := sdp.Choose(far, c.Codecs, l.dialog.policy); err == nil {
 				o.Codecs = m.Codecs()
 			} else {
 				in.refuse(sip.StatusNotAcceptableHere) // a trunk for one of the two codecs alone
@@ -237,7 +246,7 @@ func (l *leg) ringing(early bool, codecs []call.Codec) {
 		// The caller left the offer to us: it can go out before the answer only in a
 		// response that is acknowledged (RFC 3262 5).
 		in.agreed, in.early, l.lateOffer = true, true, true
-		in.provisional(sip.StatusSessionInProgress, l.describe(l.preference(codecs), sdp.SendRecv))
+		in.provisional(sip.StatusSessionInProgress, l.describe(l.dialog, l.preference(codecs), sdp.SendRecv))
 	default:
 		in.rings = true
 		in.provisional(sip.StatusRinging, nil)
@@ -287,7 +296,7 @@ func (in *incoming) accept(codecs []call.Codec) {
 		withSDP(res, body)
 	default:
 		l.lateOffer = true
-		withSDP(res, l.describe(l.preference(codecs), sdp.SendRecv))
+		withSDP(res, l.describe(l.dialog, l.preference(codecs), sdp.SendRecv))
 	}
 	l.up = true
 	in.tx.Respond(res)

@@ -43,6 +43,7 @@ type leg struct {
 	said      []byte       // our latest description
 	offered   []call.Codec // in it, when it was an offer
 	farHeld   bool
+	encrypted bool         // the audio
 	silent    strand.Alarm // the audio is away
 	refresh   sessionTimer
 	reinvite  *transaction.Server // of the far end, 2xx not yet acknowledged
@@ -66,7 +67,7 @@ func (s *Server) newLeg(id call.LegID) (*leg, error) {
 	var err error
 	l.session, err = audio.Open(audio.Options{
 		Listen: s.o.ListenPacket, Bind: bind, Low: s.o.Config.RTPLow, High: s.o.Config.RTPHigh,
-		Stranger: s.metrics.rtpStrangers.Inc,
+		Stranger: s.metrics.rtpStrangers.Inc, Refused: s.metrics.refuse,
 	})
 	if err != nil {
 		return nil, err

@@ -21,26 +21,42 @@ func (d *dialog) allow() []netip.Prefix {
 }
 
 // agree makes a negotiated format the session's.
-func (l *leg) agree(d *dialog, f media.Format, m sdp.Media) {
+func (l *leg) agree(d *dialog, f media.Format, m sdp.Media, k sdp.Keying) error {
 	addr := netip.AddrPort{}
 	if m.Addr.IsValid() {
 		addr = netip.AddrPortFrom(m.Addr, uint16(m.Port))
 	}
-	l.session.Agree(audio.Far{
+	err := l.session.Agree(audio.Far{
 		Addr: addr, RTCP: uint16(m.RTCP), Allowed: d.allow(), Format: f, DTMF: sdp.DTMFType,
+		Send: k.Send, Heard: k.Heard,
 	})
+	if err != nil {
+		return err
+	}
+	if k.Encrypted() != l.encrypted {
+		l.encrypted = k.Encrypted()
+		l.log.Info("audio of the carrier", "encrypted", l.encrypted, "profile", k.Send.Profile.String())
+	}
 	if held := m.Held(); held != l.farHeld {
 		l.farHeld = held
 		if l.toldUp {
 			l.tell(call.FarHold{On: held})
 		}
 	}
+	return nil
+}
+
+// ours is our side as the dialog may know it.
+func (l *leg) ours(d *dialog) sdp.Local {
+	local := l.local
+	local.Policy, local.Crypto = d.policy, d.crypto
+	return local
 }
 
 // describe writes an offer of ours.
-func (l *leg) describe(codecs []call.Codec, d sdp.Direction) []byte {
+func (l *leg) describe(d *dialog, codecs []call.Codec, dir sdp.Direction) []byte {
 	l.offered = codecs
-	return l.say(func() []byte { return l.local.Offer(codecs, d) })
+	return l.say(func() []byte { return l.ours(d).Offer(codecs, dir) })
 }
 
 // say gives a description of ours a new version when it differs from the last.
@@ -61,16 +77,22 @@ func (l *leg) reply(d *dialog, body []byte, wanted []call.Codec) ([]byte, error)
 	if err != nil {
 		return nil, err
 	}
-	f, m, err := sdp.Choose(far, l.preference(wanted))
+	f, m, err := sdp.Choose(far, l.preference(wanted), d.policy)
 	if err != nil {
 		return nil, err
 	}
-	l.agree(d, f, m)
+	keys, err := m.ChooseKeys(d.crypto, d.policy)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.agree(d, f, m, keys); err != nil {
+		return nil, err
+	}
 	dir := m.Direction.Mirror()
 	if m.Held() && dir == sdp.SendRecv {
 		dir = sdp.RecvOnly // the 0.0.0.0 of RFC 2543
 	}
-	return l.say(func() []byte { return l.local.Answer(far, f, dir) }), nil
+	return l.say(func() []byte { return l.ours(d).Answer(far, f, dir, keys) }), nil
 }
 
 // preference puts the wanted codecs that we speak before the others.
@@ -90,12 +112,15 @@ func (l *leg) takeAnswer(d *dialog, body []byte) error {
 	if err != nil {
 		return err
 	}
-	f, m, err := sdp.Accept(far, l.offered)
+	f, m, err := sdp.Accept(far, l.offered, d.policy)
 	if err != nil {
 		return err
 	}
-	l.agree(d, f, m)
-	return nil
+	keys, err := m.AcceptKeys(d.crypto, d.policy)
+	if err != nil {
+		return err
+	}
+	return l.agree(d, f, m, keys)
 }
 
 // withSDP puts a description into a message.

@@ -119,6 +119,9 @@ func New(o Options) (*Server, error) {
 		legs: map[string]*leg{}, locals: map[netip.Addr]netip.Addr{},
 	}
 	for _, t := range o.Config.Trunks {
+		if t.SRTPWithoutTLS && t.Transport != transaction.TLS {
+			s.log.Warn("SRTP keys of this trunk are told in clear: whoever hears the signalling hears the calls", "trunk", t.Name)
+		}
 		s.carriers = append(s.carriers, newCarrier(t.withDefaults(o.Config)))
 	}
 	s.layer = transaction.New(transaction.Options{

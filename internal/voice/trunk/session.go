@@ -227,7 +227,7 @@ func (l *leg) reinvited(tx *transaction.Server) {
 		withSDP(res, body)
 	} else {
 		l.lateOffer = true
-		withSDP(res, l.describe(l.preference([]call.Codec{l.session.Codec()}), sdp.SendRecv))
+		withSDP(res, l.describe(l.dialog, l.preference([]call.Codec{l.session.Codec()}), sdp.SendRecv))
 	}
 	l.reinvite = tx
 	tx.Respond(res)

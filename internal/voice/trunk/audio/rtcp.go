@@ -4,9 +4,11 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"dialtone/internal/voice/reports"
+	"dialtone/internal/voice/srtp"
 )
 
 // Figures returns how the leg's packets fare, by our own count and by the far
@@ -37,8 +39,15 @@ func (s *Session) report() {
 func (s *Session) noteReport(b []byte, from netip.AddrPort) {
 	s.mu.Lock()
 	known := s.agreed && (from.Addr() == s.source.locked.Addr() || from.Addr() == s.far.Addr.Addr())
+	var err error
+	if known && s.rx != nil {
+		b, err = s.rx.UnprotectReport(b)
+	}
 	s.mu.Unlock()
-	if !known {
+	if err != nil && s.o.Refused != nil {
+		s.o.Refused(err)
+	}
+	if !known || err != nil {
 		return
 	}
 	now := time.Now()
@@ -61,7 +70,17 @@ func (s *Session) sendReport(now time.Time) {
 	if !to.IsValid() {
 		return
 	}
-	if b := s.books.Report(now); b != nil {
+	b := s.books.Report(now)
+	if b == nil {
+		return
+	}
+	s.mu.Lock()
+	var err error
+	if s.tx != nil {
+		b, err = s.tx.ProtectReport(slices.Grow(b, srtp.MaxOverhead))
+	}
+	s.mu.Unlock()
+	if err == nil {
 		_ = s.rtcp.write(b, netip.AddrPortFrom(to.Addr(), port)) // the next one makes up for it
 	}
 }

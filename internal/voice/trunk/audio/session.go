@@ -1,5 +1,5 @@
-// Package audio is the RTP end of a carrier leg: two UDP ports, a source that is
-// learnt and then kept, and RTCP reports about every five seconds (RFC 3550, RFC 4961).
+// Package audio is the RTP or SRTP end of a carrier leg: two UDP ports, a source
+// that is learnt and then kept, and RTCP reports about every five seconds (RFC 3550, RFC 4961).
 //
 // A Session is a media.Wire. Its methods may be called from any goroutine. It
 // runs two goroutines from Open until Close: one reads RTP and hands each packet
@@ -21,6 +21,7 @@ import (
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/reports"
+	"dialtone/internal/voice/srtp"
 )
 
 // Options is what a Session needs.
@@ -29,6 +30,7 @@ type Options struct {
 	Bind      netip.Addr                                            // where to listen; invalid: everywhere
 	Low, High int                                                   // ports to choose from; 0: any free
 	Stranger  func()                                                // a packet from somewhere else was dropped; nil: nobody is told
+	Refused   func(error)                                           // SRTP refused a packet, for one of package srtp's errors; nil: nobody is told
 }
 
 // Far is what the far end's description said about its audio.
@@ -38,6 +40,8 @@ type Far struct {
 	Allowed []netip.Prefix // where else its packets may come from: NAT, media gateways
 	Format  media.Format
 	DTMF    uint8 // the telephone-event type that we offered and it may use, 0: Format's
+
+	Send, Heard srtp.Keys // with which we send, and it does; zero: plain RTP
 }
 
 // Session is one leg's RTP end.
@@ -56,6 +60,8 @@ type Session struct {
 	agreed bool
 	source source
 	heard  time.Time // a packet or a report of the far end
+	tx     *srtp.Sender
+	rx     *srtp.Receiver
 	buf    []byte
 }
 
@@ -81,15 +87,41 @@ func Open(o Options) (*Session, error) {
 func (s *Session) Port() int { return int(s.rtp.local.Port()) }
 
 // Agree sets what was agreed with the far end, first or anew. If the far end
-// moved, its source is learnt again.
-func (s *Session) Agree(far Far) {
+// moved, its source is learnt again. Keys that stay go on where they are. After an
+// error everything is as it was.
+func (s *Session) Agree(far Far) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.rekeyLocked(far); err != nil {
+		return err
+	}
 	if !s.agreed || far.Addr != s.far.Addr {
 		s.source = source{}
 	}
 	s.far, s.agreed = far, true
 	s.books.Rate(far.Format.ClockRate)
+	return nil
+}
+
+func (s *Session) rekeyLocked(far Far) (err error) {
+	tx, rx := s.tx, s.rx
+	switch {
+	case far.Send.Profile == 0 || far.Heard.Profile == 0:
+		tx, rx = nil, nil
+	default:
+		if tx == nil || !far.Send.Equal(s.far.Send) {
+			if tx, err = srtp.NewSender(far.Send); err != nil {
+				return err
+			}
+		}
+		if rx == nil || !far.Heard.Equal(s.far.Heard) {
+			if rx, err = srtp.NewReceiver(far.Heard); err != nil {
+				return err
+			}
+		}
+	}
+	s.tx, s.rx = tx, rx
+	return nil
 }
 
 // Format implements media.Wire.
@@ -132,15 +164,22 @@ func (s *Session) WriteRTP(h *rtp.Header, payload []byte) error {
 	header := *h
 	header.SSRC = s.ssrc
 	n := header.MarshalSize() + len(payload)
-	if n > len(s.buf) {
+	if n+srtp.MaxOverhead > len(s.buf) {
 		return fmt.Errorf("audio: packet of %d bytes", n)
 	}
 	if _, err := header.MarshalTo(s.buf); err != nil {
 		return err
 	}
 	copy(s.buf[n-len(payload):], payload)
+	b := s.buf[:n]
+	if s.tx != nil {
+		var err error
+		if b, err = s.tx.Protect(b); err != nil {
+			return err
+		}
+	}
 	s.books.Sent(header.Timestamp, len(payload))
-	return s.rtp.write(s.buf[:n], to)
+	return s.rtp.write(b, to)
 }
 
 // toLocked returns where packets go: where the far end's come from, or where it
@@ -178,12 +217,13 @@ func (s *Session) readRTP() {
 		if err != nil {
 			continue
 		}
+		b := s.open(buf[:n])
 		h = rtp.Header{}
-		size, err := h.Unmarshal(buf[:n])
+		size, err := h.Unmarshal(b)
 		if err != nil || h.Version != 2 {
 			continue
 		}
-		payload := buf[size:n]
+		payload := b[size:]
 		if h.Padding && len(payload) > 0 {
 			pad := int(payload[len(payload)-1])
 			if pad == 0 || pad > len(payload) {
@@ -198,6 +238,20 @@ func (s *Session) readRTP() {
 			(*f)(&h, payload)
 		}
 	}
+}
+
+// open decrypts a packet where keys were agreed; nil is one that SRTP refuses.
+func (s *Session) open(b []byte) []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rx == nil {
+		return b
+	}
+	b, err := s.rx.Unprotect(b)
+	if err != nil && s.o.Refused != nil {
+		s.o.Refused(err)
+	}
+	return b
 }
 
 // take says whether the packet is the far end's, and counts it.

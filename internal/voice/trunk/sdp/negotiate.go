@@ -16,6 +16,8 @@ type Local struct {
 	Port    int // of RTP; RTCP is on the next
 	Session uint64
 	Version uint64 // grows with every description that differs
+	Policy  Policy
+	Crypto  []Crypto // our keys, unless Policy is Off
 }
 
 // DTMFType is the payload type that we offer telephone-event on.
@@ -34,14 +36,23 @@ func (l Local) Offer(codecs []call.Codec, d Direction) []byte {
 	payloads = append(payloads, Payload{Type: DTMFType, Name: "TELEPHONE-EVENT", Rate: 8000})
 	var b strings.Builder
 	l.head(&b)
-	l.stream(&b, "RTP/AVP", payloads, d, 20)
+	proto := "RTP/AVP"
+	if l.Policy == Required {
+		proto = "RTP/SAVP"
+	}
+	l.stream(&b, proto, payloads, d, 20)
+	if l.Policy != Off {
+		for _, c := range offeredOf(l.Crypto) {
+			b.WriteString(c.line())
+		}
+	}
 	return []byte(b.String())
 }
 
-// Answer writes the answer to an offer whose Choose gave the format: every
-// stream is answered in its place, all but the used one with port 0.
-func (l Local) Answer(offer *Description, f media.Format, d Direction) []byte {
-	used, err := offer.Audio()
+// Answer writes the answer to an offer whose Choose gave the format, and ChooseKeys
+// the keys: every stream is answered in its place, all but the used one with port 0.
+func (l Local) Answer(offer *Description, f media.Format, d Direction, k Keying) []byte {
+	used, err := offer.Audio(l.Policy)
 	if err != nil {
 		used = -1
 	}
@@ -61,6 +72,9 @@ func (l Local) Answer(offer *Description, f media.Format, d Direction) []byte {
 			ptime = 20
 		}
 		l.stream(&b, m.Proto, payloads, d, ptime)
+		if k.Encrypted() {
+			b.WriteString(Crypto{Tag: k.Tag, Keys: k.Send}.line())
+		}
 	}
 	return []byte(b.String())
 }
@@ -95,8 +109,8 @@ func (l Local) stream(b *strings.Builder, proto string, payloads []Payload, d Di
 
 // Choose agrees on a format with the far end's description: the first of our
 // codecs that it has too.
-func Choose(far *Description, ours []call.Codec) (media.Format, Media, error) {
-	i, err := far.Audio()
+func Choose(far *Description, ours []call.Codec, p Policy) (media.Format, Media, error) {
+	i, err := far.Audio(p)
 	if err != nil {
 		return media.Format{}, Media{}, err
 	}
@@ -112,8 +126,8 @@ func Choose(far *Description, ours []call.Codec) (media.Format, Media, error) {
 
 // Accept agrees on a format with the far end's answer to our offer: the first
 // codec of the answer that we offered (RFC 3264 7).
-func Accept(far *Description, offered []call.Codec) (media.Format, Media, error) {
-	i, err := far.Audio()
+func Accept(far *Description, offered []call.Codec, p Policy) (media.Format, Media, error) {
+	i, err := far.Audio(p)
 	if err != nil {
 		return media.Format{}, Media{}, err
 	}

@@ -1,6 +1,7 @@
 // Package sdp reads and writes the session descriptions of carrier legs: one
-// G.711 audio stream with telephone-event over RTP/AVP, by offer and answer
-// (RFC 4566, RFC 3264). Other streams are answered with port 0.
+// G.711 audio stream with telephone-event over RTP/AVP, or RTP/SAVP with its keys
+// (RFC 4568), by offer and answer (RFC 4566, RFC 3264). Other streams are answered
+// with port 0.
 //
 // It is lenient where carriers are: line ends, missing s= and t= lines. It holds
 // no state.
@@ -57,6 +58,7 @@ type Media struct {
 	Direction Direction
 	Ptime     int // milliseconds, 0 when not said
 	Payloads  []Payload
+	Crypto    []Crypto // those that we understand
 }
 
 // Payload is one RTP payload type of a stream.
@@ -190,6 +192,10 @@ func (m *Media) attribute(value string) {
 		if n, err := strconv.Atoi(strings.TrimSpace(arg)); err == nil && n > 0 && n <= 200 {
 			m.Ptime = n
 		}
+	case "crypto":
+		if c, ok := parseCrypto(arg); ok && len(m.Crypto) < maxCrypto {
+			m.Crypto = append(m.Crypto, c)
+		}
 	case "rtcp":
 		port, _, _ := strings.Cut(strings.TrimSpace(arg), " ")
 		if n, err := strconv.Atoi(port); err == nil && n > 0 && n <= 65535 {
@@ -200,15 +206,25 @@ func (m *Media) attribute(value string) {
 	}
 }
 
-// Audio returns the index of the stream we would use: the first audio stream
-// over plain RTP that is not switched off.
-func (d *Description) Audio() (int, error) {
+// Audio returns the index of the stream we would use: the first audio stream that
+// the policy allows and that is not switched off, an encrypted one before others.
+func (d *Description) Audio(p Policy) (int, error) {
+	found := -1
 	for i, m := range d.Media {
-		if m.Kind == "audio" && m.Port != 0 && (m.Proto == "RTP/AVP" || m.Proto == "RTP/AVPF") {
+		if m.Kind != "audio" || m.Port == 0 || !m.fits(p) {
+			continue
+		}
+		if m.Secure() {
 			return i, nil
 		}
+		if found < 0 {
+			found = i
+		}
 	}
-	return 0, ErrNoAudio
+	if found < 0 {
+		return 0, ErrNoAudio
+	}
+	return found, nil
 }
 
 // Codecs returns the audio codecs of a stream that we speak, in its order.

@@ -19,7 +19,7 @@ func TestOfferAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, m, err := Choose(far, []call.Codec{call.PCMU, call.PCMA})
+	f, m, err := Choose(far, []call.Codec{call.PCMU, call.PCMA}, Off)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +31,7 @@ func TestOfferAnswer(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	l := Local{Addr: netip.MustParseAddr("203.0.113.5"), Port: 5000, Session: 1, Version: 2}
-	answer := string(l.Answer(far, f, m.Direction.Mirror()))
+	answer := string(l.Answer(far, f, m.Direction.Mirror(), Keying{}))
 	for _, line := range []string{
 		"o=- 1 2 IN IP4 203.0.113.5", "m=video 0 RTP/AVP 31", "m=audio 5000 RTP/AVP 0 101", "a=rtpmap:0 PCMU/8000",
 		"a=rtpmap:101 telephone-event/8000", "a=fmtp:101 0-16", "a=ptime:30", "a=recvonly",
@@ -51,7 +51,7 @@ func TestOurOffer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, m, err := Accept(far, []call.Codec{call.PCMU, call.PCMA})
+	f, m, err := Accept(far, []call.Codec{call.PCMU, call.PCMA}, Off)
 	if err != nil || f.Codec != call.PCMA || f.PayloadType != 8 || f.DTMF != DTMFType || f.SendOnly {
 		t.Errorf("%+v %v", f, err)
 	}
@@ -66,11 +66,11 @@ func TestDynamicNumber(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, _, err := Choose(far, []call.Codec{call.PCMA, call.PCMU})
+	f, _, err := Choose(far, []call.Codec{call.PCMA, call.PCMU}, Off)
 	if err != nil || f.Codec != call.PCMU || f.PayloadType != 96 {
 		t.Errorf("%+v %v", f, err)
 	}
-	answer := string(Local{Addr: netip.IPv4Unspecified(), Port: 2}.Answer(far, f, SendRecv))
+	answer := string(Local{Addr: netip.IPv4Unspecified(), Port: 2}.Answer(far, f, SendRecv, Keying{}))
 	if !strings.Contains(answer, "m=audio 2 RTP/AVP 96\r\na=rtpmap:96 PCMU/8000\r\n") {
 		t.Errorf("answered\n%s", answer)
 	}
@@ -78,23 +78,24 @@ func TestDynamicNumber(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	for text, want := range map[string]error{
-		"":                                     ErrSyntax,
-		"hello":                                ErrSyntax,
-		"v=0\nm=audio\n":                       ErrSyntax,
-		"v=0\nnonsense\n":                      ErrSyntax,
-		"v=0\nc=IN IP4\n":                      ErrSyntax,
-		"v=0\ns=-\n":                           ErrNoAudio,
-		"v=0\nm=video 1 RTP/AVP 0\n":           ErrNoAudio,
-		"v=0\nm=audio 0 RTP/AVP 0\n":           ErrNoAudio,
-		"v=0\nm=audio 1 RTP/SAVP 0\n":          ErrNoAudio,
-		"v=0\nm=audio 1 UDP/TLS/RTP/SAVPF 0\n": ErrNoAudio,
-		"v=0\nm=audio 70000 RTP/AVP 0\n":       ErrSyntax,
-		"v=0\nm=audio 1 RTP/AVP 18 9 96\n":     ErrNoCodec,
+		"":                            ErrSyntax,
+		"hello":                       ErrSyntax,
+		"v=0\nm=audio\n":              ErrSyntax,
+		"v=0\nnonsense\n":             ErrSyntax,
+		"v=0\nc=IN IP4\n":             ErrSyntax,
+		"v=0\ns=-\n":                  ErrNoAudio,
+		"v=0\nm=video 1 RTP/AVP 0\n":  ErrNoAudio,
+		"v=0\nm=audio 0 RTP/AVP 0\n":  ErrNoAudio,
+		"v=0\nm=audio 1 RTP/SAVP 0\n": ErrNoAudio,
+		"v=0\nm=audio 1 RTP/SAVP 0\na=crypto:1 AEAD_AES_128_GCM inline:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA==\n": ErrNoAudio,
+		"v=0\nm=audio 1 UDP/TLS/RTP/SAVPF 0\n":             ErrNoAudio,
+		"v=0\nm=audio 70000 RTP/AVP 0\n":                   ErrSyntax,
+		"v=0\nm=audio 1 RTP/AVP 18 9 96\n":                 ErrNoCodec,
 		"v=0\nm=audio 1 RTP/AVP 0\na=rtpmap:0 G722/8000\n": ErrNoCodec,
 	} {
 		far, err := Parse([]byte(text))
 		if err == nil {
-			_, _, err = Choose(far, []call.Codec{call.PCMU, call.PCMA})
+			_, _, err = Choose(far, []call.Codec{call.PCMU, call.PCMA}, Off)
 		}
 		if !errors.Is(err, want) {
 			t.Errorf("%q: %v, want %v", text, err, want)
@@ -136,19 +137,19 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		format, _, err := Choose(d, []call.Codec{call.PCMU, call.PCMA})
+		format, _, err := Choose(d, []call.Codec{call.PCMU, call.PCMA}, Off)
 		if err != nil {
 			return
 		}
 		// Our answer must be readable and have as many streams as the offer.
-		answer, err := Parse(Local{Addr: netip.IPv4Unspecified(), Port: 2}.Answer(d, format, SendRecv))
+		answer, err := Parse(Local{Addr: netip.IPv4Unspecified(), Port: 2}.Answer(d, format, SendRecv, Keying{}))
 		if err != nil {
 			t.Fatalf("answer: %v", err)
 		}
 		if len(answer.Media) != len(d.Media) {
 			t.Fatalf("%d streams for %d", len(answer.Media), len(d.Media))
 		}
-		again, _, err := Choose(answer, []call.Codec{format.Codec})
+		again, _, err := Choose(answer, []call.Codec{format.Codec}, Off)
 		if err != nil || !reflect.DeepEqual(again.PayloadType, format.PayloadType) {
 			t.Fatalf("%+v answered %+v, %v", format, again, err)
 		}
