@@ -19,7 +19,8 @@ func (c *comfort) set(payload []byte) {
 	power := math.Pow(10, -float64(payload[0]&0x7f)/10)
 	c.order = min(len(payload)-1, len(c.reflect))
 	for i := range c.order {
-		k := (float64(payload[i+1]) - 127) / 128 // RFC 3389, 3.2
+		k := 258 * (float64(payload[i+1]) - 127) / 32768 // RFC 3389, 3.2
+		k = max(-0.999, min(0.999, k))
 		c.reflect[i] = k
 		power *= max(1-k*k, 0)
 	}

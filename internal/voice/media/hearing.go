@@ -50,7 +50,12 @@ const (
 	other kind = iota
 	audio
 	event
+	noise // comfort noise (RFC 3389)
 )
+
+// noiseType is the static payload type of comfort noise. Some carriers send it
+// unasked.
+const noiseType = 13
 
 // what tells what a payload type means. A static payload type speaks for itself
 // even where another one was agreed: some far ends switch between PCMU and PCMA.
@@ -64,6 +69,8 @@ func (f Format) what(pt uint8) (kind, call.Codec) {
 		return audio, call.PCMU
 	case pt == 8:
 		return audio, call.PCMA
+	case pt == noiseType && lawOf(f.Codec) != nil:
+		return noise, f.Codec
 	}
 	return other, ""
 }
@@ -76,10 +83,17 @@ func (e *Endpoint) hear(h *rtp.Header, payload []byte) {
 	}
 	now := time.Now()
 	k, codec := f.what(h.PayloadType)
-	if k == other || len(payload) == 0 {
-		e.arrived(now) // comfort noise and keep-alives: the far end lives
-		if k == other {
-			e.in.seq.skip(h.SSRC, h.SequenceNumber)
+	switch {
+	case len(payload) == 0 || k == other:
+		e.arrived(now) // keep-alives: the far end lives
+		if k == other && e.in.seq.skip(h.SSRC, h.SequenceNumber) {
+			e.leaveOut()
+		}
+		return
+	case k == noise:
+		e.arrived(now)
+		if ext, fresh := e.in.seq.take(h.SSRC, h.SequenceNumber); fresh {
+			e.hearNoise(codec, stamp{gen: e.in.seq.gen, seq: ext, ts: h.Timestamp, ticks: sampleRate / 50}, payload, now)
 		}
 		return
 	}
@@ -149,6 +163,31 @@ func (e *Endpoint) hearAudio(f Format, codec call.Codec, at stamp, payload []byt
 	}
 	e.in.fwd = rtp.Header{Version: 2, PayloadType: g.PayloadType}
 	_ = to.write(b, g, at, &e.in.fwd, payload, now)
+}
+
+// hearNoise takes the description of the noise that is to be heard while the far
+// end sends nothing. Whoever decodes makes it; to others it is not passed on, since
+// nobody agreed on it: the pause is in the timestamps, as in any talk.
+func (e *Endpoint) hearNoise(codec call.Codec, at stamp, payload []byte, now time.Time) {
+	p := heard{stamp: at, codec: codec, rate: sampleRate, noise: true, payload: payload}
+	if r := e.rec.Load(); r != nil {
+		r.add(p, now)
+	}
+	if b := e.bridge.Load(); b != nil {
+		if t := b.side(e).Load(); t != nil {
+			t.hear(p, now)
+			return
+		}
+	}
+	e.leaveOut()
+}
+
+// leaveOut notes that a packet is not passed on although nothing is lost: what the
+// other end of the bridge receives goes on without a hole.
+func (e *Endpoint) leaveOut() {
+	if b := e.bridge.Load(); b != nil {
+		b.other(e).pause(b)
+	}
 }
 
 // listenForSpeech looks for 200 ms of sound in total. Opus is judged by its

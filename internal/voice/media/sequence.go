@@ -51,11 +51,13 @@ func (s *sequence) take(ssrc uint32, seq uint16) (ext uint64, fresh bool) {
 	return 0, false
 }
 
-// skip counts a packet that is not ours to use but belongs to the stream.
-func (s *sequence) skip(ssrc uint32, seq uint16) {
+// skip counts a packet that is not ours to use, and reports whether it is one of
+// the stream's that was not seen before.
+func (s *sequence) skip(ssrc uint32, seq uint16) (fresh bool) {
 	if s.gen != 0 && ssrc == s.ssrc {
-		s.take(ssrc, seq)
+		_, fresh = s.take(ssrc, seq)
 	}
+	return fresh
 }
 
 func (s *sequence) restart(ssrc uint32, seq uint16) {
