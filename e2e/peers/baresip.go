@@ -40,6 +40,7 @@ type PhoneOptions struct {
 	Answers  bool     // take calls at once; else Answer does
 	Register string   // registrar, host:port; empty: none
 	Password string   // for the registrar
+	SRTP     string   // keys by SDES: "srtp" (offered beside plain RTP), "srtp-mand" (required); empty: plain RTP
 }
 
 // Baresip is a running baresip with one line.
@@ -98,7 +99,7 @@ func StartBaresip(t testing.TB, o PhoneOptions) *Baresip {
 	}
 	b.write("config", strings.Join([]string{
 		"module_path " + modules(t),
-		"module g711.so", "module aufile.so", "module aubridge.so", "module sndfile.so",
+		"module g711.so", "module aufile.so", "module aubridge.so", "module sndfile.so", "module srtp.so",
 		"module_tmp account.so", "module_app menu.so", "module_app ctrl_tcp.so",
 		"ctrl_tcp_listen " + control,
 		"net_interface 127.0.0.1",
@@ -123,6 +124,9 @@ func StartBaresip(t testing.TB, o PhoneOptions) *Baresip {
 	}
 	account := fmt.Sprintf("<sip:%s@%s>;%s;answermode=%s;audio_codecs=%s;dtmfmode=rtpevent",
 		o.Number, domain, register, answer, strings.Join(o.Codecs, ","))
+	if o.SRTP != "" {
+		account += ";mediaenc=" + o.SRTP
+	}
 	b.write("accounts", "")
 	b.write("contacts", "")
 

@@ -320,6 +320,11 @@ func (a *attempt) again(res *sip.Response) bool {
 		}
 		a.expires = least
 		a.invite(nil)
+	case (res.StatusCode == sip.StatusNotAcceptableHere || res.StatusCode == 606) && a.dialog.policy == sdp.Optional:
+		// It may be one that understands keys only where they are demanded.
+		a.dialog.policy = sdp.Required
+		a.proven = 0
+		a.invite(nil)
 	case res.IsRedirection():
 		contact := res.Contact()
 		if contact == nil || !a.sameCarrier(&contact.Address) {

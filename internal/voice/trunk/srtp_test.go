@@ -235,6 +235,36 @@ func TestEncryptedCallOut(t *testing.T) {
 	}
 }
 
+// A carrier that refuses plain audio with keys beside it may demand them: it is
+// offered what it demands, once.
+func TestEncryptedAfterRefusal(t *testing.T) {
+	n, p := secureNode(t, SRTPOptional)
+	leg, r := n.dial(call.Dial{To: call.Phone("+15550100")})
+	inv := p.request("INVITE")
+	p.reply(inv, 488, "x", "")
+	p.request("ACK")
+	inv = p.request("INVITE")
+	m := describe(t, inv.Body())
+	if m.Proto != "RTP/SAVP" || len(m.Crypto) != 2 {
+		t.Fatalf("offered %+v", m)
+	}
+	theirs := carrierKeys(srtp.AEADAES128GCM)
+	p.reply(inv, 200, "t1", sdpType+p.secured("RTP/SAVP", cryptoLine(1, theirs)))
+	p.request("ACK")
+	want[call.Up](t, r)
+	p.talks(m, theirs, 1).talk(n, leg.Endpoint())
+	leg.End(call.Completed)
+	p.reply(p.request("BYE"), 200, "", "")
+	wantDown(t, r, call.Completed)
+
+	_, r = n.dial(call.Dial{To: call.Phone("+15550100")})
+	for range 2 {
+		p.reply(p.request("INVITE"), 488, "x", "")
+		p.request("ACK")
+	}
+	wantDown(t, r, call.NoCodec)
+}
+
 // What a trunk does not allow is refused both ways; what it leaves open works in clear.
 func TestEncryptionIsNotAgreed(t *testing.T) {
 	theirs := carrierKeys(srtp.AEADAES128GCM)
