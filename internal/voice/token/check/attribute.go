@@ -242,19 +242,13 @@ const beam = 40
 // purest finds the conjunction of one or two, else of three features without a
 // passing token that has the most of wanted.
 func (c *crowd) purest(wanted set) (cohort, bool) {
-	width := min(len(c.literals), 1<<16)
-	level := make([]cohort, 0, width)
 	best, most := cohort{}, 0
 	consider := func(x cohort) {
 		if n := x.tokens.both(wanted); n > most && apart(x.tokens, c.passing) {
-			best, most = x, n
+			best, most = x.clone(), n
 		}
 	}
-	for i := range c.literals {
-		x := c.cohort(i)
-		consider(x)
-		level = append(level, x)
-	}
+	level := c.widen([]cohort{c.cohort()}, wanted, consider)
 	if most > 0 && most*10 >= wanted.count() {
 		return best, true
 	}
@@ -267,31 +261,51 @@ func (c *crowd) purest(wanted set) (cohort, bool) {
 	return best, false
 }
 
-// widen adds one feature to the most promising conjunctions.
+func (x cohort) clone() cohort { return cohort{slices.Clone(x.literals), slices.Clone(x.tokens)} }
+
+// widen adds one feature to each conjunction, shows consider every one that comes
+// of it, and returns the most promising. What it shows is valid until consider
+// returns.
 func (c *crowd) widen(level []cohort, wanted set, consider func(cohort)) []cohort {
 	type scored struct {
 		cohort
 		score float64
 	}
-	ranked := make([]scored, 0, len(level))
+	var top []scored // the best first
+	scratch := cohort{tokens: make(set, len(c.all))}
 	for _, x := range level {
-		if score := c.likelihood(x.tokens, wanted); score > 0 {
-			ranked = append(ranked, scored{x, score})
-		}
-	}
-	slices.SortStableFunc(ranked, func(a, b scored) int { return cmp.Compare(b.score, a.score) })
-	ranked = ranked[:min(len(ranked), beam)]
-	var next []cohort
-	for _, x := range ranked {
 		for i := range c.literals {
 			if slices.Contains(x.literals, i) {
 				continue
 			}
-			y := cohort{append(slices.Clone(x.literals), i), x.tokens.and(c.literals[i].tokens)}
-			slices.Sort(y.literals)
-			consider(y)
-			next = append(next, y)
+			scratch.literals = append(append(scratch.literals[:0], x.literals...), i)
+			slices.Sort(scratch.literals)
+			for w := range scratch.tokens {
+				scratch.tokens[w] = x.tokens[w] & c.literals[i].tokens[w]
+			}
+			consider(scratch)
+			score := c.likelihood(scratch.tokens, wanted)
+			if score <= 0 || len(top) == beam && score <= top[beam-1].score {
+				continue
+			}
+			at, _ := slices.BinarySearchFunc(top, score, func(s scored, score float64) int {
+				if s.score >= score {
+					return -1
+				}
+				return 1
+			})
+			if at > 0 && top[at-1].score == score && slices.Equal(top[at-1].literals, scratch.literals) {
+				continue
+			}
+			if len(top) == beam {
+				top = top[:beam-1]
+			}
+			top = slices.Insert(top, at, scored{scratch.clone(), score})
 		}
+	}
+	next := make([]cohort, len(top))
+	for i, s := range top {
+		next[i] = s.cohort
 	}
 	return next
 }
@@ -318,16 +332,11 @@ func (c *crowd) nearest(wanted set, most int) cohort {
 	best, score := c.cohort(), 0.0
 	consider := func(x cohort) {
 		if f := c.f1(x.tokens); f > score+1e-9 {
-			best, score = x, f
+			best, score = x.clone(), f
 		}
 	}
-	var level []cohort
-	for i := range c.literals {
-		x := c.cohort(i)
-		consider(x)
-		level = append(level, x)
-	}
-	for range most - 1 {
+	level := []cohort{c.cohort()}
+	for range most {
 		level = c.widen(level, wanted, consider)
 	}
 	return best

@@ -183,8 +183,8 @@ const noValue = "none"
 // last ones, and the key is the one before them.
 const tail = 6
 
-// newDimensions returns the questions for tokens of these keys. Those of the
-// whole come before those of parts, and causes before what follows from them.
+// newDimensions returns the questions for tokens of these keys. Those of one part
+// come before those of any, and what a decoder stumbles over before the rest.
 func newDimensions(keys []keyAt, wrong []change) *dimensions {
 	d := &dimensions{number: map[string]int{}}
 	d.some("kind", "", []string{string(token.Access), string(token.Capability), string(token.Ticket)}, func(v string, not bool) string {
@@ -193,7 +193,7 @@ func newDimensions(keys []keyAt, wrong []change) *dimensions {
 		}
 		return "that are " + plural(v)
 	})
-	for _, p := range []string{"some part", "payload", "signature", "header"} {
+	for _, p := range []string{"payload", "signature", "header", "some part"} {
 		group := ""
 		if p == "payload" || p == "signature" {
 			group = p
@@ -365,7 +365,12 @@ const (
 	anywhereDimension = "change anywhere"
 )
 
-func plural(kind string) string { return kind + " tokens" }
+func plural(kind string) string {
+	if kind == string(token.Ticket) {
+		return "tickets"
+	}
+	return kind + " tokens"
+}
 
 // of fills v with the answers for a token. A changed token is described as it
 // was before.
@@ -387,7 +392,7 @@ func (d *dimensions) of(v vector, dr *draft, size int, number int) {
 	put(kinds[s.key.Kind])
 	ticket := s.key.Kind == token.Ticket
 	header, payload, signature := shapeOf(dr.h), shapeOf(dr.p), shapeOf(dr.s)
-	for _, b := range [4]shape{header | payload | signature, payload, signature, header} {
+	for _, b := range [4]shape{payload, signature, header, header | payload | signature} {
 		for _, w := range shapeBits {
 			yes(b&w != 0)
 		}

@@ -153,15 +153,15 @@ func (m *maker) draw(i int) *spec {
 		s.size = []int{1024, 2048, 4096, token.MaxSize}[r.IntN(4)]
 	}
 	switch p := r.IntN(1000); {
-	case p < 120:
+	case p < 170:
 		s.wish = clean
-	case p < 124:
+	case p < 174:
 		s.wish = zeroLast
-	case p < 128:
+	case p < 178:
 		s.wish = zeroFirst
-	case p < 131:
+	case p < 181:
 		s.wish = spaceLast
-	case p < 134:
+	case p < 184:
 		s.wish = spaceFirst
 	}
 	if !s.key.secret() {

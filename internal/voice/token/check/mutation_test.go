@@ -111,7 +111,7 @@ func TestEveryWrongDecoderIsFound(t *testing.T) {
 	if len(doubles) < 14 {
 		t.Fatalf("%d doubles", len(doubles))
 	}
-	first, second := grow(t, 1, 8_000), grow(t, 2, 8_000)
+	first, second := grow(t, 1, 6_000), grow(t, 2, 6_000)
 	for _, double := range doubles {
 		t.Run(double.Name, func(t *testing.T) {
 			first.judgedBy(t, double.Wrap(first.real))

@@ -10,8 +10,6 @@ import (
 	"text/tabwriter"
 	"time"
 	"unicode/utf8"
-
-	"dialtone/internal/voice/token"
 )
 
 // Report is what a check found. It holds no token and no secret.
@@ -257,9 +255,6 @@ func (d *dimensions) phrase(features []Feature) string {
 	for _, f := range features {
 		if f.Dimension == "kind" && !f.Not {
 			noun = plural(f.Value)
-			if f.Value == string(token.Ticket) {
-				noun = "tickets"
-			}
 			continue
 		}
 		dim := &d.all[d.number[f.Dimension]]

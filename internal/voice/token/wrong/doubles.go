@@ -140,7 +140,7 @@ func decodes(text string, decode func(string) ([]byte, error)) (token.Reason, to
 // lenient are verifiers that accept what they must not.
 func lenient() []Double {
 	repairing := func(name, what string, repair func(text string) string) Double {
-		return double(name, what, fault{repair: func(text string) []string {
+		return double(name, what, fault{repair: func(text string, _ token.Reason) []string {
 			if better := repair(text); better != text {
 				return []string{better}
 			}
@@ -172,15 +172,25 @@ func lenient() []Double {
 			return t
 		}),
 		repairing("blanks around", "trims blanks and line breaks around the text", strings.TrimSpace),
-		repairing("zeros behind the signature", "does not look at zero bytes behind the signature", func(t string) string {
-			i := strings.LastIndexByte(t, '.')
-			if data, err := right(t[i+1:]); err == nil && i > 0 {
-				return t[:i+1] + base64.RawURLEncoding.EncodeToString(bytes.TrimRight(data, "\x00"))
-			}
-			return t
-		}),
+		double("zeros behind the signature", "does not look at zero bytes behind the signature", fault{repair: withoutZeros}),
 		double("case of the signature", "compares the signature's text without minding case", fault{repair: otherCases}),
 	}
+}
+
+// withoutZeros is the text with one and more zero bytes fewer behind the
+// signature: which of them are its own cannot be seen.
+func withoutZeros(text string, _ token.Reason) []string {
+	i := strings.LastIndexByte(text, '.')
+	data, err := right(text[i+1:])
+	if i < 0 || err != nil {
+		return nil
+	}
+	var all []string
+	for len(data) > 0 && data[len(data)-1] == 0 {
+		data = data[:len(data)-1]
+		all = append(all, text[:i+1]+base64.RawURLEncoding.EncodeToString(data))
+	}
+	return all
 }
 
 func unwrapped(s string) string {
@@ -208,9 +218,9 @@ func canonical(text string) string {
 // otherCases returns the text with each letter of its signature in the other
 // case. A double has no key to compute the right signature with, so it finds the
 // ones that differ in one letter.
-func otherCases(text string) []string {
+func otherCases(text string, why token.Reason) []string {
 	i := strings.LastIndexByte(text, '.')
-	if i < 0 {
+	if i < 0 || why != token.ReasonSignatureMismatch {
 		return nil
 	}
 	var all []string

@@ -35,7 +35,7 @@ type Verifier struct {
 // fault is what is wrong with a verifier; each part may be nil.
 type fault struct {
 	refuse  func(text string) (token.Reason, token.Part) // "": asks the real one
-	repair  func(text string) []string                   // what is tried when the real one refuses the text
+	repair  func(text string, why token.Reason) []string // what is tried when the real one refuses the text
 	misread func(text string, c *token.Claims)
 }
 
@@ -80,8 +80,9 @@ func (v *Verifier) judge(ctx context.Context, text string, ask func(context.Cont
 		}
 	}
 	claims, err := ask(ctx, text)
-	if err != nil && v.fault.repair != nil {
-		for _, better := range v.fault.repair(text) {
+	var refused *token.Refusal
+	if v.fault.repair != nil && errors.As(err, &refused) {
+		for _, better := range v.fault.repair(text, refused.Reason) {
 			if again, bad := ask(ctx, better); bad == nil {
 				return again, nil
 			}
