@@ -116,10 +116,12 @@ func (l *law) expand(dst []int16, payload []byte) []int16 {
 // loud reports whether the payload's level is above about -45 dBFS: a voice,
 // not a line's hiss or comfort noise.
 func (l *law) loud(payload []byte) bool {
-	const threshold = 184 * 184 // the square of -45 dBFS
 	var sum uint64
 	for _, b := range payload {
 		sum += uint64(l.power[b])
 	}
-	return sum > threshold*uint64(len(payload))
+	return sum > loudPower*uint64(len(payload))
 }
+
+// loudPower is the square of -45 dBFS.
+const loudPower = 184 * 184

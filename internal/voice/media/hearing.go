@@ -21,6 +21,7 @@ type hearing struct {
 	seq     sequence
 	keys    keypad
 	talking int // loud packets
+	decode  chan []byte
 	fwd     rtp.Header
 	scratch [maxPayload]byte
 
@@ -190,15 +191,20 @@ func (e *Endpoint) leaveOut() {
 	}
 }
 
-// listenForSpeech looks for 200 ms of sound in total. Opus is judged by its
-// packets' size: silence shrinks to a few bytes.
+// Speech is 200 ms of sound in total.
+const enoughSound = 10
+
+// listenForSpeech looks for speech. G.711 is measured where it passes; what Opus
+// says must be decoded, which is not done on the wire's goroutine.
 func (e *Endpoint) listenForSpeech(l *law, payload []byte) {
-	const enough, opusVoice = 10, 30
-	if l != nil && l.loud(payload) || l == nil && len(payload) >= opusVoice {
-		e.in.talking++
+	if l == nil {
+		e.overhear(payload)
+		return
 	}
-	if e.in.talking >= enough {
-		e.in.speech.Store(true)
+	if l.loud(payload) {
+		if e.in.talking++; e.in.talking >= enoughSound {
+			e.in.speech.Store(true)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package media
 
 import (
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,4 +139,131 @@ func TestRecordingOfOpus(t *testing.T) {
 			t.Errorf("%d samples of %v Hz", len(r.samples), hz)
 		}
 	})
+}
+
+// Whether an Opus leg speaks is told by its sound, not by its packets' size.
+func TestSpeechOfOpus(t *testing.T) {
+	hiss := make([]int16, 3*sampleRate)
+	n := comfort{}
+	n.set([]byte{55})
+	n.fill(hiss)
+	for _, c := range []struct {
+		name    string
+		samples []int16
+		speech  bool
+	}{
+		{"silence", Silence(3 * time.Second).Samples, false},
+		{"hiss", hiss, false},
+		{"a click", append(Tone(500, 100*time.Millisecond).Samples, hiss...), false},
+		{"speech", sentences(t)[:3*sampleRate], true},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newFakeWire(call.Opus)
+			e := NewEndpoint(w, Hooks{})
+			defer e.Close()
+			w.talk(c.samples)
+			synctest.Wait()
+			if got := e.Stats().SpeechIn; got != c.speech {
+				t.Errorf("%s: speech %v", c.name, got)
+			}
+		})
+	}
+}
+
+// Translators, recordings and clips come and go at once, for the race detector;
+// nothing of libopus is left over.
+func TestTranslatorsComeAndGo(t *testing.T) {
+	var w [4]*fakeWire
+	var e [4]*Endpoint
+	for i := range w {
+		w[i] = newFakeWire([]call.Codec{call.PCMU, call.Opus}[i%2])
+		e[i] = NewEndpoint(w[i], Hooks{Digit: func(byte, bool) {}})
+	}
+	stop := make(chan struct{})
+	var all sync.WaitGroup
+	until := func(pause time.Duration, f func(i int)) {
+		all.Go(func() {
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					return
+				case <-time.After(pause):
+					f(i)
+				}
+			}
+		})
+	}
+	var m mouth
+	voice, _ := m.speak(w[1].format, Tone(440, 20*time.Millisecond).Samples)
+	m.close()
+	for n := range w {
+		until(time.Millisecond, func(i int) {
+			switch {
+			case i%20 == 0:
+				w[n].receive(rtp.Header{PayloadType: w[n].format.DTMF, SequenceNumber: uint16(i), Timestamp: uint32(i), SSRC: 1}, []byte{1, 0, 0, byte(i)})
+			case n%2 == 1:
+				w[n].receive(rtp.Header{PayloadType: 111, SequenceNumber: uint16(i), Timestamp: uint32(960 * i), SSRC: 1}, voice)
+			default:
+				w[n].receive(rtp.Header{SequenceNumber: uint16(i), Timestamp: uint32(160 * i), SSRC: 1}, make([]byte, 160))
+			}
+		})
+	}
+	until(20*time.Millisecond, func(i int) { Bridge(e[i%4], e[(i+1)%4]) })
+	until(30*time.Millisecond, func(i int) { Bridge(e[(i+3)%4], e[i%4]) })
+	until(50*time.Millisecond, func(i int) { e[i%4].Detach() })
+	until(40*time.Millisecond, func(i int) { e[i%4].Play(Tone(440, time.Second), false, nil) })
+	until(20*time.Millisecond, func(i int) {
+		halt := e[i%4].Record(discard{})
+		time.Sleep(10 * time.Millisecond)
+		halt()
+	})
+	time.Sleep(700 * time.Millisecond)
+	for i := range e {
+		all.Go(e[i].Close)
+	}
+	time.Sleep(20 * time.Millisecond)
+	close(stop)
+	all.Wait()
+	for i := range e {
+		e[i].Close()
+		if len(w[i].heard()) == 0 {
+			t.Errorf("endpoint %d heard nothing", i)
+		}
+	}
+	if _, streams := libopus.Usage(); streams != 0 {
+		t.Errorf("%d streams of libopus are left", streams)
+	}
+}
+
+// What a packet costs that is translated, both ways together.
+func BenchmarkTranslate(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		from, to call.Codec
+	}{{"opus to PCMU", call.Opus, call.PCMU}, {"PCMU to opus", call.PCMU, call.Opus}} {
+		b.Run(c.name, func(b *testing.B) {
+			speech := sentences(b)
+			in := network{law: c.from}.send(speech)
+			to := Format{Codec: c.to}
+			e := newEar(translateLeast, translateMost)
+			defer e.close()
+			var m mouth
+			defer m.close()
+			var frame [160]int16
+			b.ReportAllocs()
+			n, round := 0, time.Duration(0)
+			for b.Loop() {
+				p := in[n]
+				p.seq += uint64(round)
+				e.hear(p.heard, p.at+round*time.Hour)
+				e.listen(frame[:], p.at+round*time.Hour)
+				if _, ok := m.speak(to, frame[:]); !ok {
+					b.Fatal("not spoken")
+				}
+				if n++; n == len(in) {
+					n, round = 0, round+1
+				}
+			}
+		})
+	}
 }

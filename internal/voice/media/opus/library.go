@@ -126,11 +126,15 @@ func (l *Library) Close() {
 	}
 }
 
-// Instances returns how many are open, for metrics and tests.
-func (l *Library) Instances() int {
+// Usage returns how many instances are open and how many streams they have, for
+// metrics and tests.
+func (l *Library) Usage() (instances, streams int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return len(l.instances)
+	for _, i := range l.instances {
+		streams += i.streams
+	}
+	return len(l.instances), streams
 }
 
 // enter finds an instance with room for a stream.

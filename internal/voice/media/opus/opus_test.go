@@ -190,8 +190,8 @@ func TestStreamsAreApart(t *testing.T) {
 		}
 	}
 	group.Wait()
-	if n := library().Instances(); n > 2 {
-		t.Errorf("%d instances, want at most 2", n)
+	if instances, streams := library().Usage(); instances > 2 || streams != 0 {
+		t.Errorf("%d instances, %d streams; want at most 2, and none", instances, streams)
 	}
 }
 
@@ -225,8 +225,8 @@ func TestATrapIsOutlived(t *testing.T) {
 			t.Fatal("the other stream after the trap: ", err)
 		}
 	}
-	if n := l.Instances(); n != 1 {
-		t.Errorf("%d instances", n)
+	if instances, streams := l.Usage(); instances != 1 || streams != 2 {
+		t.Errorf("%d instances, %d streams", instances, streams)
 	}
 }
 
