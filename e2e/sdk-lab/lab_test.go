@@ -66,6 +66,7 @@ type lab struct {
 	sockets  map[net.Conn]struct{} // carrying WebSockets
 	events   []event.Event
 	messages []sdk.Message
+	peers    []*rtc.Peer
 }
 
 // air is the UDP of the browsers' audio, which a test can take away.
@@ -176,7 +177,7 @@ func newLab(t *testing.T) *lab {
 	l.host = "localhost:" + listener.Addr().String()[strings.LastIndex(listener.Addr().String(), ":")+1:]
 	l.minter = token.NewMinter(token.Signer{Account: account, KeyID: apiKey, Secret: []byte(secret), AuthToken: []byte("the account's auth token")})
 	l.server, err = sdk.New(sdk.Options{
-		Verifier: token.NewVerifier(keys{}, nil, time.Now), Exchange: l, NewPeer: sdk.RTC(engine), Log: log,
+		Verifier: token.NewVerifier(keys{}, nil, time.Now), Exchange: l, NewPeer: l.noted(sdk.RTC(engine)), Log: log,
 		Region: "EU_IRELAND", Edge: "lab", Gateway: "lab-node", EventHost: l.host,
 		Events:    event.SinkFunc(l.publish),
 		OnMessage: l.message,
@@ -206,6 +207,19 @@ func newLab(t *testing.T) *lab {
 		_ = engine.Close()
 	})
 	return l
+}
+
+// noted remembers the browsers' ends that are made.
+func (l *lab) noted(make sdk.PeerMaker) sdk.PeerMaker {
+	return func(onState func(rtc.State)) (sdk.Peer, error) {
+		p, err := make(onState)
+		if r, ok := p.(*rtc.Peer); ok {
+			l.mu.Lock()
+			l.peers = append(l.peers, r)
+			l.mu.Unlock()
+		}
+		return p, err
+	}
 }
 
 type testLog struct{ t *testing.T }

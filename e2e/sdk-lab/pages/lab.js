@@ -38,6 +38,17 @@ lab.received = async () => {
   for (const s of stats.values()) if (s.type === 'inbound-rtp') return { packets: s.packetsReceived, lost: s.packetsLost };
   return { packets: 0, lost: 0 };
 };
+// reported tells what the page knows by our reports alone: the round trip by what
+// we heard of it, and how many packets we say that we sent.
+lab.reported = async () => {
+  const stats = await lab.peers[lab.peers.length - 1].getStats();
+  const told = { trip: 0, lost: -1, sent: 0 };
+  for (const s of stats.values()) {
+    if (s.type === 'remote-inbound-rtp') Object.assign(told, { trip: s.roundTripTime ?? 0, lost: s.packetsLost });
+    if (s.type === 'remote-outbound-rtp') told.sent = s.packetsSent;
+  }
+  return told;
+};
 lab.codec = async () => {
   const stats = await lab.peers[lab.peers.length - 1].getStats();
   for (const s of stats.values()) if (s.type === 'inbound-rtp' && s.codecId) return stats.get(s.codecId).mimeType;
