@@ -111,11 +111,11 @@ func (r *ringReader) ways() error {
 }
 
 func (r *ringReader) issuers() error {
-	return r.each(`SELECT id, account, name, url, jwks, audience, created FROM issuers ORDER BY seq`, func(rows *sql.Rows) error {
+	return r.each(`SELECT id, account, name, url, jwks, audience, created, key_set, fetched FROM issuers ORDER BY seq`, func(rows *sql.Rows) error {
 		var i keyring.Issuer
-		var created int64
-		err := rows.Scan(&i.ID, &i.Account, &i.Name, &i.URL, &i.JWKS, &i.Audience, &created)
-		i.Created = moment(created)
+		var created, fetched int64
+		err := rows.Scan(&i.ID, &i.Account, &i.Name, &i.URL, &i.JWKS, &i.Audience, &created, &i.KeySet, &fetched)
+		i.Created, i.Fetched = moment(created), moment(fetched)
 		r.c.Issuers = append(r.c.Issuers, i)
 		return err
 	})
@@ -258,6 +258,15 @@ func (s *Store) DeleteIssuer(ctx context.Context, account, id string) error {
 	})
 }
 
+// KeepKeySet implements keyring.Store.
+func (s *Store) KeepKeySet(ctx context.Context, issuer string, set []byte, fetched time.Time) error {
+	n, err := s.exec(ctx, "issuer", `UPDATE issuers SET key_set = ?, fetched = ? WHERE id = ?`, set, micros(fetched), issuer)
+	if err == nil && n == 0 {
+		return failure("issuer", sql.ErrNoRows)
+	}
+	return err
+}
+
 // PutRevocation implements keyring.Store.
 func (s *Store) PutRevocation(ctx context.Context, v keyring.Revocation) error {
 	return s.changeRing(ctx, "revocation", func(tx *sql.Tx) error {
@@ -331,6 +340,12 @@ func (s *Store) TicketByHash(ctx context.Context, hash string) (keyring.Ticket, 
 // SweepTickets implements keyring.Store.
 func (s *Store) SweepTickets(ctx context.Context, now time.Time) (int, error) {
 	n, err := s.exec(ctx, "ticket", `DELETE FROM tickets WHERE ends <= ?`, micros(now))
+	return int(n), err
+}
+
+// SweepUses implements keyring.Store.
+func (s *Store) SweepUses(ctx context.Context, before time.Time) (int, error) {
+	n, err := s.exec(ctx, "use of a way in", `DELETE FROM uses WHERE last < ?`, micros(before))
 	return int(n), err
 }
 

@@ -107,6 +107,12 @@ func waysAndIssuers(t *testing.T, b *bench) {
 	i.Name = "mine"
 	b.revised(t, func() error { return b.PutIssuer(ctx, i) })
 	same(t, "issuers", of(b.Ring(ctx))(t).Issuers, []keyring.Issuer{i})
+	revision := of(b.Revision(ctx))(t)
+	i.KeySet, i.Fetched = []byte(`{"keys":[]}`), noon.Add(time.Minute)
+	must(t, b.KeepKeySet(ctx, i.ID, i.KeySet, i.Fetched))
+	same(t, "issuers with a key set", of(b.Ring(ctx))(t).Issuers, []keyring.Issuer{i})
+	same(t, "the revision after a key set", of(b.Revision(ctx))(t), revision)
+	wantKind(t, b.KeepKeySet(ctx, "IS0", i.KeySet, noon), fault.NotFound)
 	other := i
 	other.ID, other.Account = "IS2", two.ID
 	b.unrevised(t, fault.Conflict, func() error { return b.PutIssuer(ctx, other) })
@@ -304,4 +310,7 @@ func wayUses(t *testing.T, b *bench) {
 	same(t, "a use is no change of the ring", of(b.Revision(ctx))(t), revision)
 	wantKind(t, b.AddUses(ctx, []keyring.Use{bob, use("ACnobody", "x", "", noon, 1)}), fault.Invalid)
 	same(t, "all or none", of(b.Uses(ctx, one.ID, token.Access, noon, 10))(t), []keyring.Use{bob, want})
+	same(t, "swept too early", of(b.SweepUses(ctx, noon))(t), 0)
+	same(t, "swept", of(b.SweepUses(ctx, bob.Last))(t), 2)
+	same(t, "what is left", of(b.Uses(ctx, one.ID, token.Access, noon, 10))(t), []keyring.Use{bob})
 }

@@ -1,6 +1,7 @@
 package keyring
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -37,6 +38,7 @@ type issuers struct {
 // keySet is what is known of an issuer's keys. It does not change.
 type keySet struct {
 	keys    map[string]*token.Key // by kid
+	text    []byte                // what they were read from
 	fetched time.Time             // zero: never
 	tried   time.Time
 	problem string
@@ -48,6 +50,18 @@ func (i *issuers) init(client *http.Client) {
 		i.client = publicClient()
 	}
 	i.sets.Store(&map[string]keySet{})
+}
+
+// recall takes the key sets that were read before the last stop, so that an
+// issuer that is away now does not shut its devices out.
+func (i *issuers) recall(all []Issuer) {
+	sets := map[string]keySet{}
+	for _, is := range all {
+		if keys, problem := parseKeySet(is.KeySet, is.Account); problem == "" {
+			sets[is.ID] = keySet{keys: keys, text: is.KeySet, fetched: is.Fetched}
+		}
+	}
+	i.sets.Store(&sets)
 }
 
 func (i *issuers) set(id string) keySet { return (*i.sets.Load())[id] }
@@ -103,7 +117,7 @@ func (r *Ring) Issuers(account string) []Issuer {
 			continue
 		}
 		set := r.issuers.set(i.ID)
-		i.Fetched, i.Keys, i.Problem = set.fetched, len(set.keys), set.problem
+		i.Fetched, i.Keys, i.Problem, i.KeySet = set.fetched, len(set.keys), set.problem, nil
 		all = append(all, i)
 	}
 	return all
@@ -135,8 +149,16 @@ func (r *Ring) AddIssuer(ctx context.Context, i Issuer) (Issuer, error) {
 		return Issuer{}, err
 	}
 	r.issuers.put(i.ID, set)
+	r.keepKeySet(ctx, i, set)
 	i.Fetched, i.Keys = set.fetched, len(set.keys)
 	return i, r.settle(ctx)
+}
+
+// keepKeySet writes a key set down for the next start.
+func (r *Ring) keepKeySet(ctx context.Context, i Issuer, set keySet) {
+	if err := r.store.KeepKeySet(ctx, i.ID, set.text, set.fetched); err != nil && ctx.Err() == nil && fault.KindOf(err) != fault.NotFound {
+		r.log.Warn("an issuer's key set could not be kept for the next start", "issuer", i.ID, "error", err)
+	}
 }
 
 func (i Issuer) check() error {
@@ -198,11 +220,14 @@ func (r *Ring) readDue(ctx context.Context, wanted map[string]struct{}) {
 		}
 		if next.problem == "" {
 			r.health.Clear(issuerProblem, i.Name)
+			if !bytes.Equal(next.text, set.text) {
+				r.keepKeySet(ctx, i, next)
+			}
 		} else {
 			if set.problem == "" {
 				r.log.Warn("an issuer's key set cannot be read; its keys of before stay in use", "issuer", i.ID, "problem", next.problem)
 			}
-			next.keys, next.fetched = set.keys, set.fetched
+			next.keys, next.text, next.fetched = set.keys, set.text, set.fetched
 			r.health.Raise(health.Warning{
 				Code: issuerProblem, Subject: i.Name, Severity: health.Degraded,
 				Text: "The key set of the token issuer " + i.Name + " " + next.problem + ". Its keys of before stay in use.",

@@ -195,6 +195,17 @@ func TestIssuer(t *testing.T) {
 	if all := w.Issuers(account); len(all) != 1 || all[0].Problem != "" || len(w.Issuers(other)) != 0 {
 		t.Errorf("%+v", all)
 	}
+
+	// A start while the issuer is away does not shut its devices out.
+	j.says(http.NotFound)
+	later, err := keyring.Open(t.Context(), keyring.Options{Store: w.store, Client: j.Client(), Now: c.now})
+	w.must(err)
+	if _, _, why := later.IssuerKey(j.URL, "one"); why != "" {
+		t.Errorf("after a start: %q", why)
+	}
+	if all := later.Issuers(account); len(all) != 1 || all[0].Keys != 1 || all[0].Fetched.IsZero() || all[0].KeySet != nil {
+		t.Errorf("after a start: %+v", all)
+	}
 	w.fails("another account removes it", w.RemoveIssuer(ctx, other, i.ID), fault.NotFound)
 	w.must(w.RemoveIssuer(ctx, account, i.ID))
 	if _, _, why := w.IssuerKey(j.URL, "one"); why != token.ReasonUnknownIssuer {

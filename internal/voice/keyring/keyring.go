@@ -80,6 +80,7 @@ type Issuer struct {
 	JWKS     string // where its key set is, https
 	Audience string // the "aud" of its tokens
 	Created  time.Time
+	KeySet   []byte    // the JSON Web Key Set as it was last read; only within the package and the store
 	Fetched  time.Time // when its keys were last read; zero: never
 	Keys     int       // how many keys of it are usable
 	Problem  string    // why its keys could not be read the last time; "" when they could

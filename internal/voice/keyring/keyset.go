@@ -11,16 +11,11 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
-
 	"dialtone/internal/voice/token"
 )
 
 // Bounds of an issuer's key set.
 const (
-	maxSetBytes  = 256 << 10
-	maxSetKeys   = 100
 	maxRedirects = 3
 	fetchTimeout = 10 * time.Second
 )
@@ -86,7 +81,7 @@ func (r *Ring) fetch(ctx context.Context, i Issuer) keySet {
 	}
 	set.problem = problem
 	if problem == "" {
-		set.fetched = set.tried
+		set.fetched, set.text = set.tried, body
 	}
 	return set
 }
@@ -119,61 +114,30 @@ func (r *Ring) get(ctx context.Context, address string) (body []byte, problem st
 	if response.StatusCode != http.StatusOK {
 		return nil, "was answered with status " + strconv.Itoa(response.StatusCode)
 	}
-	body, err = io.ReadAll(io.LimitReader(response.Body, maxSetBytes+1))
+	body, err = io.ReadAll(io.LimitReader(response.Body, token.MaxKeySet+1))
 	switch {
 	case err != nil:
 		return nil, "could not be read to its end"
-	case len(body) > maxSetBytes:
+	case len(body) > token.MaxKeySet:
 		return nil, "is too large"
 	}
 	return body, ""
 }
 
 // parseKeySet returns the keys of a JSON Web Key Set (RFC 7517 section 5) that
-// have a kid and that tokens can be checked with; others are passed over, as the
-// RFC demands. An RSA key that names no algorithm is for RS256, the only one
-// that every issuer has (OpenID Connect Core section 15.1).
+// tokens can be checked with, by kid; others are passed over, as the RFC demands.
 func parseKeySet(body []byte, account string) (keys map[string]*token.Key, problem string) {
-	var set struct {
-		Keys []jsontext.Value `json:"keys"`
+	set, err := token.ParseJWKSet(body)
+	if err != nil {
+		return nil, "is no JSON Web Key Set of at most " + strconv.Itoa(token.MaxKeySetKeys) + " keys with an id each"
 	}
-	if json.Unmarshal(body, &set) != nil || set.Keys == nil {
-		return nil, "is no JSON Web Key Set"
-	}
-	if len(set.Keys) > maxSetKeys {
-		return nil, "has more than " + strconv.Itoa(maxSetKeys) + " keys"
-	}
-	keys = map[string]*token.Key{}
-	for _, raw := range set.Keys {
-		var members map[string]jsontext.Value
-		var head struct {
-			KeyID     string `json:"kid"`
-			Type      string `json:"kty"`
-			Algorithm string `json:"alg"`
-		}
-		if json.Unmarshal(raw, &members) != nil || json.Unmarshal(raw, &head) != nil || head.KeyID == "" {
-			continue
-		}
-		if _, secret := members["d"]; secret {
-			continue // known to the world: no key that anything can be trusted with
-		}
-		if head.Type == "RSA" && head.Algorithm == "" {
-			members["alg"] = jsontext.Value(`"` + token.RS256 + `"`)
-		}
-		for name := range members { // certificates and the like say nothing about the key itself
-			switch name {
-			case "kty", "crv", "x", "y", "n", "e", "alg", "kid", "use", "key_ops":
-			default:
-				delete(members, name)
-			}
-		}
-		text, err := json.Marshal(members, json.Deterministic(true))
+	keys = make(map[string]*token.Key, len(set.Keys))
+	for kid, jwk := range set.Keys {
+		k, err := token.NewPublicKey(kid, account, jwk)
 		if err != nil {
 			continue
 		}
-		if k, err := token.NewPublicKey(head.KeyID, account, text); err == nil && keys[head.KeyID] == nil {
-			keys[head.KeyID] = k
-		}
+		keys[kid] = k
 	}
 	if len(keys) == 0 {
 		return nil, "holds no key that tokens can be checked with (ES256, EdDSA, RS256 or PS256, with a kid)"

@@ -189,6 +189,26 @@ func (m *memory) SweepTickets(_ context.Context, now time.Time) (int, error) {
 	return before - len(m.tickets), nil
 }
 
+func (m *memory) KeepKeySet(_ context.Context, issuer string, set []byte, fetched time.Time) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.c.Issuers {
+		if m.c.Issuers[i].ID == issuer {
+			m.c.Issuers[i].KeySet, m.c.Issuers[i].Fetched = set, fetched
+			return nil
+		}
+	}
+	return fault.New(fault.NotFound, "none")
+}
+
+func (m *memory) SweepUses(_ context.Context, before time.Time) (int, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := len(m.uses)
+	m.uses = slices.DeleteFunc(m.uses, func(u keyring.Use) bool { return u.Last.Before(before) })
+	return n - len(m.uses), nil
+}
+
 func (m *memory) AddUses(_ context.Context, uses []keyring.Use) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -30,10 +30,10 @@ func (r *Ring) Revoke(ctx context.Context, v Revocation) (Revocation, error) {
 	if err := r.store.PutRevocation(ctx, v); err != nil {
 		return Revocation{}, err
 	}
+	if err := r.overlay(v); err != nil {
+		return Revocation{}, err
+	}
 	if err := r.settle(ctx); err != nil {
-		if err := r.overlay(v); err != nil {
-			return Revocation{}, err
-		}
 		r.log.Warn("a revocation is in force before the keys could be read again", "revocation", v.ID)
 		return v, nil
 	}
@@ -79,7 +79,8 @@ func (r *Ring) checkRevocation(v Revocation) error {
 	return nil
 }
 
-// overlay puts a revocation that the store has kept over the ring as it is.
+// overlay puts a revocation that the store has kept over the ring as it is: a
+// large ring takes longer to read again than a revocation may wait.
 func (r *Ring) overlay(v Revocation) error {
 	r.loading.Lock()
 	now := r.state.Load()

@@ -82,6 +82,7 @@ func Open(ctx context.Context, o Options) (*Ring, error) {
 		return nil, fmt.Errorf("read the key ring: %w", err)
 	}
 	r.state.Store(s)
+	r.issuers.recall(contents.Issuers)
 	return r, nil
 }
 

@@ -17,6 +17,7 @@ const (
 	flushEvery   = 5 * time.Second        // uses, into the store
 	sweepEvery   = time.Minute            // tickets, and what will close
 	ticketsStay  = time.Hour              // after their end, so that a late one is told apart from one that never was
+	usesStay     = 400 * 24 * time.Hour   // a year and a little, to compare with
 	warnBefore   = 14 * 24 * time.Hour    // a way closes
 	warnIfUsed   = 7 * 24 * time.Hour     // since
 	finishWithin = 3 * time.Second        // the last uses, when Run ends
@@ -79,6 +80,9 @@ func (r *Ring) keep(ctx context.Context) {
 			r.tickets.sweep(now)
 			if _, err := r.store.SweepTickets(ctx, now.Add(-ticketsStay)); err != nil && ctx.Err() == nil {
 				r.log.Warn("old tickets could not be swept", "error", err)
+			}
+			if _, err := r.store.SweepUses(ctx, now.Add(-usesStay)); err != nil && ctx.Err() == nil {
+				r.log.Warn("old uses of the ways in could not be swept", "error", err)
 			}
 			r.warnOfClosing(ctx)
 		}

@@ -24,6 +24,9 @@ type Store interface {
 	PutWay(ctx context.Context, account string, w Way) error
 	PutIssuer(ctx context.Context, i Issuer) error
 	DeleteIssuer(ctx context.Context, account, id string) error
+	// KeepKeySet keeps what was read from an issuer's key set, and when; it does
+	// not change the revision.
+	KeepKeySet(ctx context.Context, issuer string, set []byte, fetched time.Time) error
 	// PutRevocation adds a revocation; one of a key or auth token marks that as
 	// revoked in the same transaction.
 	PutRevocation(ctx context.Context, r Revocation) error
@@ -42,6 +45,8 @@ type Store interface {
 	// SweepTickets deletes tickets that can let nobody in any more.
 	SweepTickets(ctx context.Context, now time.Time) (int, error)
 
+	// SweepUses deletes uses whose last is before a time.
+	SweepUses(ctx context.Context, before time.Time) (int, error)
 	// AddUses adds counts and times to what is kept of the same account, kind,
 	// identity, app and origin, and moves Key.LastUsed of the keys that they name.
 	AddUses(ctx context.Context, uses []Use) error
@@ -55,6 +60,6 @@ type Contents struct {
 	Keys        []Key
 	AuthTokens  []AuthToken
 	Ways        map[string][]Way // by account; a kind that is missing is open
-	Issuers     []Issuer         // without what is read from their key sets
+	Issuers     []Issuer         // with the key sets that were kept
 	Revocations []Revocation
 }

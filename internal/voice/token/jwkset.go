@@ -26,7 +26,7 @@ type SkippedKey struct {
 // ParseJWKSet reads the JSON Web Key Set of an issuer (RFC 7517 section 5), or of
 // an identity provider (OpenID Connect Discovery). Keys are skipped that have no
 // "kid" (ReasonKeyIDMissing), that are for something else (ReasonKeyUse), of another
-// algorithm than PublicAlgorithms, secret or too weak, or that cannot be read. An
+// algorithm than PublicAlgorithms, secret, published with their private half or too weak, or that cannot be read. An
 // RSA key that does not say its "alg" is for RS256, as providers mean it that leave
 // it out.
 //
@@ -84,11 +84,17 @@ func readSet(data []byte) (KeySet, Reason) {
 // readSetKey reads one key of a set, which is known to be JSON.
 func readSetKey(raw string) (id string, key []byte, r Reason) {
 	var w rawJWK
+	private := false
 	o := newObject(false)
 	o.of(raw)
-	r = o.all(append([]string{"kid"}, jwkNames()...), func(name string) Reason {
-		if name == "kid" {
+	r = o.all(append([]string{"kid", "d"}, jwkNames()...), func(name string) Reason {
+		switch name {
+		case "kid":
 			return o.text(&id)
+		case "d":
+			private = true
+			_, r := o.raw()
+			return r
 		}
 		return w.member(o, name)
 	})
@@ -101,7 +107,7 @@ func readSetKey(raw string) (id string, key []byte, r Reason) {
 	if id == "" {
 		return "", nil, ReasonKeyIDMissing
 	}
-	if w.kty == "oct" {
+	if w.kty == "oct" || private {
 		return id, nil, ReasonKeyUnsupported // whoever can read the set could sign
 	}
 	public, r := w.key()

@@ -29,7 +29,7 @@ func TestParseJWKSet(t *testing.T) {
 		entry(k[token.EdDSA].Public(), "", "sig", "ed"),
 		rsa,
 		entry(k[token.PS256].Public(), "PS256", "sig", "ps"),
-		entry(k[token.RS256], "RS256", "sig", "private"), // as some put by mistake; it is not ours to judge
+		entry(k[token.RS256], "RS256", "sig", "private"), // as some put by mistake: the world can sign with it
 		entry(k[token.RS256].Public(), "RS256", "enc", "enc"),
 		entry(k[token.RS256].Public(), "RS512", "sig", "rs512"),
 		entry(must(ecdsa.GenerateKey(elliptic.P384(), rand.Reader)).Public(), "ES384", "sig", "es384"),
@@ -48,10 +48,11 @@ func TestParseJWKSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := slices.Sorted(maps.Keys(set.Keys)); !slices.Equal(got, []string{"ed", "es", "private", "ps", "rsa"}) {
+	if got := slices.Sorted(maps.Keys(set.Keys)); !slices.Equal(got, []string{"ed", "es", "ps", "rsa"}) {
 		t.Errorf("usable keys: %q", got)
 	}
 	want := []token.SkippedKey{
+		{"private", token.ReasonKeyUnsupported},
 		{"enc", token.ReasonKeyUse},
 		{"rs512", token.ReasonKeyUnsupported},
 		{"es384", token.ReasonKeyUnsupported},
@@ -69,7 +70,7 @@ func TestParseJWKSet(t *testing.T) {
 	if !slices.Equal(set.Skipped, want) {
 		t.Errorf("skipped:\n got %v\nwant %v", set.Skipped, want)
 	}
-	for id, alg := range map[string]string{"es": token.ES256, "ed": token.EdDSA, "rsa": token.RS256, "ps": token.PS256, "private": token.RS256} {
+	for id, alg := range map[string]string{"es": token.ES256, "ed": token.EdDSA, "rsa": token.RS256, "ps": token.PS256} {
 		key, err := token.NewPublicKey(id, account, set.Keys[id])
 		if err != nil || key.Algorithm() != alg || key.ID() != id {
 			t.Errorf("%s: %v, %v", id, key, err)

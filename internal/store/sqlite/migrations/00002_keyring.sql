@@ -39,7 +39,9 @@ CREATE TABLE issuers (
     url      TEXT NOT NULL UNIQUE, -- a token names its issuer and not the account, until it is verified
     jwks     TEXT NOT NULL,
     audience TEXT NOT NULL,
-    created  INTEGER NOT NULL
+    created  INTEGER NOT NULL,
+    key_set  BLOB, -- as it was last read; it is public
+    fetched  INTEGER NOT NULL DEFAULT 0
 );
 
 CREATE TABLE revocations (
