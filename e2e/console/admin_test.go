@@ -133,6 +133,7 @@ func (a *admin) addsAKey() {
 	a.page.Click(test("nav-access"))
 	a.page.Click(test("tab-keys"))
 	a.page.Click(test("key-add"))
+	a.page.See(test("key-name") + ":focus")
 	a.page.Fill(test("key-name"), "Night export")
 	a.page.Locate(test("key-role"), "selectOption", "admin")
 	a.confirm()
@@ -183,6 +184,7 @@ func (a *admin) rotatesIt() {
 
 func (a *admin) revokesIt() {
 	a.keyMenu("revoke")
+	a.page.See(test("dialog-cancel") + ":focus") // Enter alone must not revoke
 	a.confirm()
 	select {
 	case <-a.device.Done():
