@@ -323,9 +323,13 @@ func FuzzDecode(f *testing.F) {
 
 func BenchmarkEncode20ms(b *testing.B) {
 	for _, c := range []Config{
-		{Rate: 8000}, {Rate: 8000, Complexity: 5}, {Rate: 8000, Complexity: 5, Loss: 10},
+		{Rate: 8000},
+		{Rate: 8000, Complexity: 5},
+		{Rate: 8000, Complexity: 5, Loss: 10},
 		{Rate: 16000, Complexity: 5},
-		{Rate: 48000}, {Rate: 48000, Complexity: 5}, {Rate: 48000, Complexity: 9},
+		{Rate: 48000},
+		{Rate: 48000, Complexity: 5},
+		{Rate: 48000, Complexity: 9},
 	} {
 		name := map[bool]string{true: "+fec"}[c.Loss > 0]
 		b.Run(strconv.Itoa(c.Rate/1000)+"k-complexity"+strconv.Itoa(c.Complexity)+name, func(b *testing.B) {
