@@ -3,6 +3,8 @@ package media
 import (
 	"sync"
 	"time"
+
+	"dialtone/internal/voice/call"
 )
 
 // Recorder takes what a far end says as 16-bit samples at 8 kHz, in order; lost
@@ -43,8 +45,9 @@ type recording struct {
 	quit  chan struct{}
 	done  chan struct{}
 
-	mu  sync.Mutex
-	ear *ear
+	mu   sync.Mutex
+	ear  *ear
+	opus bool // has been heard
 }
 
 const (
@@ -57,7 +60,14 @@ const (
 func (r *recording) add(p heard, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.opus = r.opus || p.codec == call.Opus
 	r.ear.hear(p, now.Sub(r.start))
+}
+
+func (r *recording) needsOpus() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.opus
 }
 
 func (r *recording) run(to Recorder) {
@@ -69,6 +79,9 @@ func (r *recording) run(to Recorder) {
 	write := func(until time.Duration) error {
 		var frame [recordFrame * sampleRate / time.Second]int16
 		for ; (n+1)*recordFrame <= until; n++ {
+			if r.needsOpus() {
+				_ = libopus.Warm() // here, for the wire's goroutine must not wait for it
+			}
 			// A packet that came at once is placed at the moment when it came.
 			r.mu.Lock()
 			r.ear.listen(frame[:], n*recordFrame+recordHold)

@@ -95,6 +95,7 @@ func (t *translator) run(forget func(was, is *translator) bool) {
 		samples [60 * sampleRate / 1000]int16
 		at      time.Duration
 	)
+	_ = libopus.Warm() // before the lock is taken that the wire's goroutine needs
 	start := t.start
 	timer := time.NewTimer(0)
 	defer func() {
