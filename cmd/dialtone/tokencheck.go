@@ -56,11 +56,11 @@ func (c *tokenCheck) Run(ctx context.Context, s streams) (err error) {
 		return fault.New(fault.Invalid, "--tokens and --rate are more than nothing")
 	}
 	o := check.Options{Tokens: c.Tokens, Seed: seed, Prefix: c.IdentityPrefix, ValidOnly: c.ValidOnly}
-	close, err := c.sources(ctx, s, &o)
+	end, err := c.sources(ctx, s, &o)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, close()) }()
+	defer func() { err = errors.Join(err, end()) }()
 	if c.Against != "" {
 		var cancel context.CancelFunc
 		if ctx, cancel, err = c.live(ctx, s, &o); err != nil {
@@ -98,9 +98,9 @@ func (c *tokenCheck) write(s streams, r *check.Report) error {
 	}{r.OK(), r})
 }
 
-// sources puts the keys to check with into o; close ends what they need.
-func (c *tokenCheck) sources(ctx context.Context, s streams, o *check.Options) (close func() error, err error) {
-	close = func() error { return nil }
+// sources puts the keys to check with into o; end lets go of what they need.
+func (c *tokenCheck) sources(ctx context.Context, s streams, o *check.Options) (end func() error, err error) {
+	end = func() error { return nil }
 	foreign := c.Account != "" || c.APIKey != ""
 	node := c.DataDir != nil || c.Config != ""
 	switch {
@@ -109,7 +109,7 @@ func (c *tokenCheck) sources(ctx context.Context, s streams, o *check.Options) (
 	case foreign:
 		source, err := c.foreign()
 		o.Sources = []check.Source{source}
-		return close, err
+		return end, err
 	case c.Against != "" && !node:
 		return nil, fault.New(fault.Invalid, "--against needs keys that the provider knows: --data-dir of a node, or --account and --api-key of another provider")
 	}
@@ -121,7 +121,7 @@ func (c *tokenCheck) sources(ctx context.Context, s streams, o *check.Options) (
 		o.Sources = []check.Source{own}
 	}
 	if !node {
-		return close, nil
+		return end, nil
 	}
 	office, err := openOffice(ctx, c.place, false)
 	if err != nil {

@@ -8,7 +8,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Fatal(err)
 	}
 	for b.Loop() {
-		if _, err := Run(b.Context(), Options{Sources: []Source{own}, Tokens: 20000, Seed: 1}); err != nil {
+		if _, err := Run(b.Context(), Options{Sources: []Source{own}, Tokens: 100_000, Seed: 1}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -144,7 +144,7 @@ type plan struct {
 const (
 	weightSecret = 3000
 	weightCurve  = 300
-	slowTokens   = 150 // tokens of an RSA key, about
+	slowTokens   = 100 // tokens of an RSA key, about
 	ticketShare  = 12  // of a hundred tokens, about
 )
 

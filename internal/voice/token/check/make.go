@@ -153,15 +153,15 @@ func (m *maker) draw(i int) *spec {
 		s.size = []int{1024, 2048, 4096, token.MaxSize}[r.IntN(4)]
 	}
 	switch p := r.IntN(1000); {
-	case p < 170:
+	case p < 140:
 		s.wish = clean
-	case p < 174:
+	case p < 144:
 		s.wish = zeroLast
-	case p < 178:
+	case p < 148:
 		s.wish = zeroFirst
-	case p < 181:
+	case p < 151:
 		s.wish = spaceLast
-	case p < 184:
+	case p < 154:
 		s.wish = spaceFirst
 	}
 	if !s.key.secret() {
@@ -246,12 +246,19 @@ func (m *maker) fill(s *spec) int {
 		d.header, d.payload = m.object(&quiet, filler)
 		return raw.EncodedLen(len(d.header)) + raw.EncodedLen(len(d.payload)) + 2 + raw.EncodedLen(signatureLen(s.key))
 	}
-	filler := max(1, (s.size-size(1))*3/4)
+	// What is left, in bytes of the payload; then the few that rounding leaves.
+	least := size(1)
+	if least > s.size {
+		return 1
+	}
+	filler := 1 + (s.size-least)*3/4
 	for filler > 1 && size(filler) > s.size {
 		filler--
 	}
-	for size(filler+1) <= s.size && size(1) <= s.size {
-		filler++
+	for more := filler + 1; more < filler+3; more++ {
+		if size(more) <= s.size {
+			filler = more
+		}
 	}
 	return filler
 }

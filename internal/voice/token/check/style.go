@@ -86,7 +86,16 @@ func (s *style) quote(b []byte, text string) []byte {
 		b = append(b, '\\', 'u', hex[u>>12], hex[u>>8&15], hex[u>>4&15], hex[u&15])
 	}
 	b = append(b, '"')
-	for _, c := range text {
+	plain := func(c byte) bool {
+		return ' ' <= c && c < utf8.RuneSelf && c != '"' && c != '\\' && (s.escaped == "" || strings.IndexByte(s.escaped, c) < 0)
+	}
+	from := 0
+	for i, c := range text {
+		if c < utf8.RuneSelf && plain(byte(c)) {
+			continue
+		}
+		b = append(b, text[from:i]...)
+		from = i + utf8.RuneLen(c)
 		switch {
 		case c == '"' || c == '\\':
 			b = append(b, '\\', byte(c))
@@ -104,6 +113,7 @@ func (s *style) quote(b []byte, text string) []byte {
 			b = utf8.AppendRune(b, c)
 		}
 	}
+	b = append(b, text[from:]...)
 	return append(b, '"')
 }
 
