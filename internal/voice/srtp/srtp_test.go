@@ -47,7 +47,7 @@ func TestWindow(t *testing.T) {
 		}
 		take := func(i int, want error) {
 			t.Helper()
-			if _, err := r.Unprotect(bytes.Clone(sent[i])); err != want {
+			if _, err := r.Unprotect(bytes.Clone(sent[i])); !errors.Is(err, want) {
 				t.Fatalf("packet %d: %v, want %v", i, err, want)
 			}
 		}
@@ -165,7 +165,7 @@ func TestNoIndexTwice(t *testing.T) {
 	mustProtect(t, s, packet(1, 65533, "late"))
 	for seq, want := range map[uint16]error{65530: ErrReused, 4: ErrReused, 65533: ErrReused, 65300: ErrReused, 65534: nil} {
 		b := packet(1, seq, "c")
-		if _, err := s.Protect(b); err != want {
+		if _, err := s.Protect(b); !errors.Is(err, want) {
 			t.Errorf("%d: %v, want %v", seq, err, want)
 		} else if err != nil && !bytes.Equal(b, packet(1, seq, "c")) {
 			t.Errorf("%d was changed", seq)
@@ -178,10 +178,10 @@ func TestNoIndexTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Protect(packet(1, 0, "d")); err != ErrExhausted {
+	if _, err := s.Protect(packet(1, 0, "d")); !errors.Is(err, ErrExhausted) {
 		t.Errorf("the round after the last: %v", err)
 	}
-	if _, err := s.ProtectReport(report(1)); err != ErrExhausted {
+	if _, err := s.ProtectReport(report(1)); !errors.Is(err, ErrExhausted) {
 		t.Errorf("the report after the last: %v", err)
 	}
 	if _, err := s.Protect(packet(2, 0, "another source")); err != nil {
@@ -192,17 +192,17 @@ func TestNoIndexTwice(t *testing.T) {
 func TestRefusedBySender(t *testing.T) {
 	s, _ := newPair(t, testKeys(AES128CMSHA1Tag80, 1))
 	for _, b := range [][]byte{nil, {0x80}, make([]byte, 40), append([]byte{0x8f}, make([]byte, 40)...), append([]byte{0x90}, make([]byte, 11)...)} {
-		if _, err := s.Protect(b); err != ErrMalformed {
+		if _, err := s.Protect(b); !errors.Is(err, ErrMalformed) {
 			t.Errorf("%x: %v", b, err)
 		}
 	}
-	if _, err := s.ProtectReport(make([]byte, 20)); err != ErrMalformed {
+	if _, err := s.ProtectReport(make([]byte, 20)); !errors.Is(err, ErrMalformed) {
 		t.Error(err)
 	}
-	if _, err := s.Protect(packet(1, 1, "x")[:13:22]); err != ErrRoom {
+	if _, err := s.Protect(packet(1, 1, "x")[:13:22]); !errors.Is(err, ErrRoom) {
 		t.Error(err)
 	}
-	if _, err := s.ProtectReport(report(1)[:8:20]); err != ErrRoom {
+	if _, err := s.ProtectReport(report(1)[:8:20]); !errors.Is(err, ErrRoom) {
 		t.Error(err)
 	}
 	for _, k := range []Keys{{}, {Profile: 5}, {Profile: AEADAES128GCM, Key: make([]byte, 16), Salt: make([]byte, 14)}, {Profile: AES128CMSHA1Tag80, Key: make([]byte, 32), Salt: make([]byte, 14)}} {
@@ -230,13 +230,13 @@ func TestManySources(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.Protect(packet(1000, 1, "x")); err != ErrSources {
+		if _, err := s.Protect(packet(1000, 1, "x")); !errors.Is(err, ErrSources) {
 			t.Errorf("one more: %v", err)
 		}
-		if _, err := s.ProtectReport(report(1000)); err != ErrSources {
+		if _, err := s.ProtectReport(report(1000)); !errors.Is(err, ErrSources) {
 			t.Errorf("one more: %v", err)
 		}
-		if _, err := r.Unprotect(bytes.Clone(first)); err != ErrReplayed {
+		if _, err := r.Unprotect(bytes.Clone(first)); !errors.Is(err, ErrReplayed) {
 			t.Errorf("a replay: %v", err)
 		}
 		// The first speaks again, so that the second is the oldest.
@@ -303,13 +303,13 @@ func TestResume(t *testing.T) {
 		if !reflect.DeepEqual(s.State(), s2.State()) || !reflect.DeepEqual(r.State(), r2.State()) {
 			t.Error("the state is another one after it was taken up")
 		}
-		if _, err := r2.Unprotect(again); err != ErrReplayed {
+		if _, err := r2.Unprotect(again); !errors.Is(err, ErrReplayed) {
 			t.Errorf("replayed to the second process: %v", err)
 		}
 		if _, err := r2.Unprotect(late); err != nil {
 			t.Errorf("late: %v", err)
 		}
-		if _, err := s2.Protect(packet(5, 100, "y")); err != ErrReused {
+		if _, err := s2.Protect(packet(5, 100, "y")); !errors.Is(err, ErrReused) {
 			t.Errorf("an index of the first process: %v", err)
 		}
 		if got, err := r2.Unprotect(mustProtect(t, s2, packet(5, 101, "y"))); err != nil || string(got[12:]) != "y" {
@@ -329,7 +329,7 @@ func TestResume(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, seq := range []uint16{101, 150, 250} {
-			if _, err := s3.Protect(packet(5, seq, "z")); err != ErrReused {
+			if _, err := s3.Protect(packet(5, seq, "z")); !errors.Is(err, ErrReused) {
 				t.Errorf("%d may have been used: %v", seq, err)
 			}
 		}
