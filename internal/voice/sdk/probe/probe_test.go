@@ -84,7 +84,7 @@ func probing(t *testing.T, web *httptest.Server, each time.Duration) *probe.Prob
 // own is check's own keys, without those that are slow to sign with.
 func own(t *testing.T) (check.Source, *token.Verifier) {
 	t.Helper()
-	s, err := check.Own(4)
+	s, err := check.OwnAt(4, time.Now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,9 @@ import (
 // TestEveryCohortIsThere: what a fault could hit is among the tokens of every key
 // of a secret, as far as its kind allows.
 func TestEveryCohortIsThere(t *testing.T) {
+	if racing {
+		t.Skip("what is drawn is the same without the race detector")
+	}
 	c := grow(t, 6, 30_000)
 	d := c.plan.dims
 	width, change := len(d.all), d.number[changeDimension]

@@ -111,6 +111,9 @@ func TestEveryWrongDecoderIsFound(t *testing.T) {
 	if len(doubles) < 14 {
 		t.Fatalf("%d doubles", len(doubles))
 	}
+	if racing { // all are judged by one goroutine
+		doubles = doubles[:3]
+	}
 	first, second := grow(t, 1, 6_000), grow(t, 2, 6_000)
 	for _, double := range doubles {
 		t.Run(double.Name, func(t *testing.T) {

@@ -27,7 +27,13 @@ var ownTime = time.Unix(1763830000, 0)
 // Own returns this binary's verifier with keys of every algorithm and tickets of
 // its own, drawn from the seed.
 func Own(seed uint64) (Source, error) {
+	return OwnAt(seed, func() time.Time { return ownTime })
+}
+
+// OwnAt is Own with another clock, for a server that has its own.
+func OwnAt(seed uint64, now func() time.Time) (Source, error) {
 	r := &ring{
+		now:     now,
 		tickets: map[string]*ticket{}, keys: map[string]*token.Key{}, auth: map[string][]*token.Key{},
 		rand: rand.New(rand.NewPCG(seed, 0x7469636b657473)),
 	}
@@ -72,7 +78,6 @@ func Own(seed uint64) (Source, error) {
 			return Source{}, err
 		}
 	}
-	now := func() time.Time { return ownTime }
 	return Source{Keys: keys, Verifier: token.NewVerifier(r, r, now), Tickets: r, Account: keys[0].Account, Now: now}, nil
 }
 
@@ -194,6 +199,8 @@ type ring struct {
 
 	issuer, audience string
 
+	now func() time.Time
+
 	mu      sync.Mutex
 	rand    *rand.Rand
 	tickets map[string]*ticket
@@ -268,12 +275,12 @@ func (r *ring) Revoked(*token.Claims) bool { return false }
 
 // Issue implements Tickets.
 func (r *ring) Issue(_ context.Context, account, identity string) (string, error) {
-	return r.issue(account, identity, ownTime.Add(2*time.Minute)), nil
+	return r.issue(account, identity, r.now().Add(2*time.Minute)), nil
 }
 
 // Lapsed issues a ticket whose time is over.
 func (r *ring) Lapsed(_ context.Context, account, identity string) (string, error) {
-	return r.issue(account, identity, ownTime.Add(-time.Second)), nil
+	return r.issue(account, identity, r.now().Add(-time.Second)), nil
 }
 
 func (r *ring) issue(account, identity string, expires time.Time) string {
