@@ -56,10 +56,27 @@ const ops = {
     );
     return value ?? null;
   },
+  // Also a promise: what it is fulfilled with counts. What throws is not true yet.
   async until({ page, js, arg, timeout }) {
-    await pages.get(page).waitForFunction(
-      ([b, a]) => new Function('arg', `return (${b})`)(a), [js, arg ?? null], { timeout, polling: 20 });
-    return null;
+    const end = Date.now() + timeout;
+    let last = 'it was not true';
+    for (;;) {
+      const left = end - Date.now();
+      const ask = pages.get(page).evaluate(([b, a]) => new Function('arg', `return (${b})`)(a), [js, arg ?? null]);
+      let timer;
+      const late = new Promise((_, fail) => {
+        timer = setTimeout(() => fail(new Error('no answer')), Math.max(left, 1));
+      });
+      try {
+        if (await Promise.race([ask, late])) return null;
+      } catch (error) {
+        last = error.message;
+      }
+      clearTimeout(timer);
+      ask.catch(() => {});
+      if (Date.now() >= end) throw new Error(`after ${timeout} ms: ${last}: ${js}`);
+      await new Promise((done) => setTimeout(done, 20));
+    }
   },
   async screenshot({ page, path, full }) {
     await pages.get(page).screenshot({ path, fullPage: full });

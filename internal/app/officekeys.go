@@ -67,5 +67,5 @@ func (o *Office) IssueTicket(ctx context.Context, g keyring.TicketGrant) (string
 // note writes down what the command did.
 func (o *Office) note(ctx context.Context, act, target string, detail map[string]string) {
 	// Its error is always nil; what cannot be written is in the log.
-	_ = people.NewRecorder(o.store, nil, slog.Default()).Record(ctx, commander().Entry(o.account.ID, act, target, detail))
+	people.NewRecorder(o.store, nil, slog.Default()).Record(ctx, commander().Entry(o.account.ID, act, target, detail))
 }

@@ -2,7 +2,6 @@ package httpapi_test
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -312,23 +311,5 @@ func TestIssuers(t *testing.T) {
 	s.do("DELETE", "/issuers/"+made.ID, "", 204, nil)
 	if l := s.audit.last(); l.Act != people.IssuerRemove || l.Detail["name"] != "sso" {
 		t.Errorf("audit: %+v", l)
-	}
-}
-
-// A key that leaked is revoked, whether or not there is room to write it down.
-func TestAChangeStandsWithoutItsLine(t *testing.T) {
-	s := settings{newHouse(t, nil)}
-	s.audit.fail(errors.New("disk full"))
-	s.do("POST", "/revocations", `{"of":"identity","value":"alice"}`, 201, nil)
-	warned := func() bool {
-		return strings.Contains(s.ask("GET", "/readyz", "").Body, "audit_unwritten")
-	}
-	if len(s.ring.revoked) != 1 || !warned() {
-		t.Errorf("revoked %d, warned %v", len(s.ring.revoked), warned())
-	}
-	s.audit.fail(nil)
-	s.do("POST", "/revocations", `{"of":"identity","value":"bob"}`, 201, nil)
-	if warned() {
-		t.Error("the warning stands")
 	}
 }

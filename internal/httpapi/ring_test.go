@@ -276,26 +276,16 @@ func (d *fakeDevices) FellBack(e event.WayChanged) {
 	d.changed = append(d.changed, e)
 }
 
-// fakeAudit keeps lines, or fails.
+// fakeAudit keeps lines.
 type fakeAudit struct {
 	mu    sync.Mutex
 	lines []people.AuditEntry
-	err   error
 }
 
-func (a *fakeAudit) Record(_ context.Context, e people.AuditEntry) error {
+func (a *fakeAudit) Record(_ context.Context, e people.AuditEntry) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.err == nil {
-		a.lines = append(a.lines, e)
-	}
-	return a.err
-}
-
-func (a *fakeAudit) fail(err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.err = err
+	a.lines = append(a.lines, e)
 }
 
 // last returns the newest line and forgets all.

@@ -145,7 +145,7 @@ func (d *Door) refused(ctx context.Context, u User, method, reason string, c Cli
 		one.account = d.account
 	}
 	if one.account != "" && d.refusals.take(one) {
-		_ = d.staff.o.Audit.Record(ctx, one.entry(1))
+		d.staff.o.Audit.Record(ctx, one.entry(1))
 	}
 }
 
@@ -317,7 +317,7 @@ func (d *Door) Sweep(ctx context.Context, report func(error)) {
 
 func (d *Door) flush(ctx context.Context) {
 	for _, line := range d.refusals.flush() {
-		_ = d.staff.o.Audit.Record(ctx, line)
+		d.staff.o.Audit.Record(ctx, line)
 	}
 }
 

@@ -42,9 +42,8 @@ func NewRecorder(store AuditStore, board *health.Board, log *slog.Logger) *Recor
 }
 
 // Record implements Audit. It gives the line its id and time and takes out what
-// looks like a secret. Its error is always nil, so that no caller can undo or
-// refuse what was done for want of a line; the end of ctx does not stop it.
-func (r *Recorder) Record(ctx context.Context, e AuditEntry) error {
+// looks like a secret. The end of ctx does not stop it.
+func (r *Recorder) Record(ctx context.Context, e AuditEntry) {
 	e = clean(e)
 	if e.ID == "" {
 		e.ID = newID("AU")
@@ -62,7 +61,7 @@ func (r *Recorder) Record(ctx context.Context, e AuditEntry) error {
 			r.health.Clear(AuditUnwritten, "")
 		}
 		r.lost = 0
-		return nil
+		return
 	}
 	r.lost++
 	r.log.Error("a line of the audit log could not be written", "error", err, "act", e.Act, "actor", e.Actor, "actor_id", e.ActorID,
@@ -73,7 +72,6 @@ func (r *Recorder) Record(ctx context.Context, e AuditEntry) error {
 			Text: "The audit log cannot be written: what is changed now is done, but not on record. The lines are in the node's log. Check the disk and the database.",
 		})
 	}
-	return nil
 }
 
 const (
@@ -133,4 +131,4 @@ func newID(prefix string) string {
 // nowhere is an Audit that forgets.
 type nowhere struct{}
 
-func (nowhere) Record(context.Context, AuditEntry) error { return nil }
+func (nowhere) Record(context.Context, AuditEntry) {}

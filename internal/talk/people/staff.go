@@ -270,7 +270,7 @@ func (s *Staff) changed() {
 // note writes a line of the audit log, whose Record says what becomes of one
 // that cannot be written.
 func (s *Staff) note(ctx context.Context, by Actor, account, act, target string, detail map[string]string) {
-	_ = s.o.Audit.Record(ctx, by.Entry(account, act, target, detail))
+	s.o.Audit.Record(ctx, by.Entry(account, act, target, detail))
 }
 
 // now is the time as stores keep it.

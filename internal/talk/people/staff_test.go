@@ -326,15 +326,14 @@ func TestAnActIsDoneWithoutItsLine(t *testing.T) {
 	r := people.NewRecorder(store, board, nil)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel() // the browser went away: the act was done all the same
-	if err := r.Record(ctx, boss.Entry("AC1", people.KeyRevoke, "SK1", nil)); err != nil {
-		t.Fatal(err)
-	}
+	r.Record(ctx, boss.Entry("AC1", people.KeyRevoke, "SK1", nil))
 	if w := board.Warnings(); len(w) != 1 || w[0].Code != people.AuditUnwritten || !board.Ready() {
 		t.Fatalf("%+v", w)
 	}
 	store.err = nil
-	if err := r.Record(ctx, boss.Entry("AC1", people.KeyRevoke, "SK1", nil)); err != nil || len(store.kept) != 1 {
-		t.Fatal(err, store.kept)
+	r.Record(ctx, boss.Entry("AC1", people.KeyRevoke, "SK1", nil))
+	if len(store.kept) != 1 {
+		t.Fatal(store.kept)
 	}
 	if w := board.Warnings(); len(w) != 0 {
 		t.Errorf("%+v", w)
@@ -347,12 +346,10 @@ func TestSecretsDoNotGetIntoTheLog(t *testing.T) {
 	jwt := "eyJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJTSzEyMyJ9.c2lnbmF0dXJlLXRoYXQtaXMtbG9uZw"
 	hex := strings.Repeat("0123456789abcdef", 4)
 	key := "SK" + strings.Repeat("ab", 16)
-	if err := r.Record(t.Context(), boss.Entry("AC1", people.KeyAdd, "by "+jwt, map[string]string{
+	r.Record(t.Context(), boss.Entry("AC1", people.KeyAdd, "by "+jwt, map[string]string{
 		"id": key, "name": "crm", "secret": hex, "new_password": "x", "Bearer": key + "." + hex, "note": key + "." + hex, "ticket": hex,
 		"long": strings.Repeat("é", 5000), "bad": "a\xff",
-	})); err != nil {
-		t.Fatal(err)
-	}
+	}))
 	e := store.kept[0]
 	text := fmt.Sprint(e)
 	for _, hidden := range []string{hex, jwt, "new_password"} {
