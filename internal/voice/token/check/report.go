@@ -349,7 +349,7 @@ func (r *Report) table(out io.Writer, from, to int) error {
 
 // pad makes labels equally wide, so that the numbers are right-aligned and they are not.
 func pad(label string) string {
-	const wide = 52
+	const wide = 62
 	return label + strings.Repeat(" ", max(0, wide-utf8.RuneCountInString(label)))
 }
 
