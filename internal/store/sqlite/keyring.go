@@ -193,6 +193,15 @@ func (s *Store) PutKey(ctx context.Context, k keyring.Key) error {
 	return s.changeRing(ctx, "API key", func(tx *sql.Tx) error { return s.putKey(ctx, tx, k) })
 }
 
+// ChangeKey implements keyring.Store.
+func (s *Store) ChangeKey(ctx context.Context, account, id string, c keyring.KeyChange) error {
+	return s.changeRing(ctx, "API key", func(tx *sql.Tx) error {
+		return one(tx.ExecContext(ctx, `
+			UPDATE api_keys SET name = coalesce(?, name), role = coalesce(?, role), disabled = coalesce(?, disabled)
+			WHERE account = ? AND id = ? AND revoked = 0`, c.Name, c.Role, c.Disabled, account, id))
+	})
+}
+
 // PutAuthToken implements keyring.Store.
 func (s *Store) PutAuthToken(ctx context.Context, a keyring.AuthToken) error {
 	return s.changeRing(ctx, "auth token", func(tx *sql.Tx) error { return s.putAuthToken(ctx, tx, a) })

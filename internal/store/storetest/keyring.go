@@ -76,6 +76,19 @@ func replacedKey(t *testing.T, b *bench) {
 	b.unrevised(t, fault.Conflict, func() error { return b.ReplaceKey(ctx, again, late) })
 	same(t, "still both", of(b.Ring(ctx))(t).Keys, []keyring.Key{old, next})
 
+	// A change leaves alone what it does not name, such as the end of a replaced key.
+	name, role, disabled := "other", "", true
+	b.revised(t, func() error { return b.ChangeKey(ctx, account, old.ID, keyring.KeyChange{Name: &name}) })
+	b.revised(t, func() error {
+		return b.ChangeKey(ctx, account, old.ID, keyring.KeyChange{Role: &role, Disabled: &disabled})
+	})
+	old.Name, old.Role, old.Disabled = name, role, disabled
+	same(t, "both, one changed", of(b.Ring(ctx))(t).Keys, []keyring.Key{old, next})
+	b.unrevised(t, fault.NotFound, func() error { return b.ChangeKey(ctx, b.account(t, "two").ID, old.ID, keyring.KeyChange{Name: &name}) })
+	gone := keyring.Revocation{ID: "RV1", Account: account, Of: keyring.OfKey, Value: next.ID, At: noon}
+	must(t, b.PutRevocation(ctx, gone))
+	b.unrevised(t, fault.NotFound, func() error { return b.ChangeKey(ctx, account, next.ID, keyring.KeyChange{Name: &name}) })
+
 	first := keyring.AuthToken{ID: "AT1", Account: account, Secret: []byte("s1"), Created: noon}
 	second := keyring.AuthToken{ID: "AT2", Account: account, Secret: []byte("s2"), Created: noon.Add(time.Hour)}
 	must(t, b.PutAuthToken(ctx, first))

@@ -243,6 +243,7 @@ func (r *Ring) ChangeKey(ctx context.Context, account, id string, change KeyChan
 		if k.Name, err = keyName(*change.Name); err != nil {
 			return Key{}, err
 		}
+		change.Name = &k.Name
 		if k.Own() {
 			return Key{}, fault.New(fault.Invalid, "The name %q is the console's own key's.", ConsoleKey)
 		}
@@ -259,11 +260,17 @@ func (r *Ring) ChangeKey(ctx context.Context, account, id string, change KeyChan
 	if change.Disabled != nil {
 		k.Disabled = *change.Disabled
 	}
-	if err := r.store.PutKey(ctx, k); err != nil {
+	// Only what is to change is written: what the key is otherwise may have changed
+	// since it was read, by a rotation that must not be undone.
+	if err := r.store.ChangeKey(ctx, account, id, change); err != nil {
 		return Key{}, err
 	}
+	err = r.settle(ctx)
+	if now, gone := r.key(account, id); err == nil && gone == nil {
+		k = now
+	}
 	k.Secret = nil
-	return k, r.settle(ctx)
+	return k, err
 }
 
 // AuthTokensOf returns the account's auth tokens without their secrets, the

@@ -31,6 +31,8 @@ type memory struct {
 	c       keyring.Contents
 	tickets map[string]keyring.Ticket
 	uses    []keyring.Use
+
+	changing func() // called before a key is changed, or a way; nil: nothing happens
 }
 
 var _ keyring.Store = (*memory)(nil)
@@ -84,6 +86,25 @@ func (m *memory) PutKey(_ context.Context, k keyring.Key) error {
 	return m.change(func() { put(&m.c.Keys, k, func(o keyring.Key) bool { return o.ID == k.ID }) })
 }
 
+func (m *memory) ChangeKey(_ context.Context, account, id string, c keyring.KeyChange) error {
+	if m.changing != nil {
+		m.changing()
+	}
+	return m.change(func() {
+		at := slices.IndexFunc(m.c.Keys, func(k keyring.Key) bool { return k.ID == id && k.Account == account })
+		k := &m.c.Keys[at]
+		if c.Name != nil {
+			k.Name = *c.Name
+		}
+		if c.Role != nil {
+			k.Role = *c.Role
+		}
+		if c.Disabled != nil {
+			k.Disabled = *c.Disabled
+		}
+	})
+}
+
 func (m *memory) PutAuthToken(_ context.Context, a keyring.AuthToken) error {
 	return m.change(func() { put(&m.c.AuthTokens, a, func(o keyring.AuthToken) bool { return o.ID == a.ID }) })
 }
@@ -97,6 +118,9 @@ func (m *memory) ReplaceAuthToken(ctx context.Context, old, next keyring.AuthTok
 }
 
 func (m *memory) PutWay(_ context.Context, account string, w keyring.Way) error {
+	if m.changing != nil {
+		m.changing()
+	}
 	return m.change(func() {
 		of := m.c.Ways[account]
 		put(&of, w, func(o keyring.Way) bool { return o.Kind == w.Kind })

@@ -40,6 +40,7 @@ type Ring struct {
 
 	state   atomic.Pointer[state]
 	loading sync.Mutex  // held from reading to replacing, so that no reading replaces a newer one
+	setting sync.Mutex  // of the ways in, from looking at them to the ring that knows
 	stale   atomic.Bool // what is stored could not be read
 	issuers issuers
 	tickets shown

@@ -20,6 +20,9 @@ type Store interface {
 
 	// The Put methods add, or replace what is kept under the same id.
 	PutKey(ctx context.Context, k Key) error
+	// ChangeKey changes of a key what change names and leaves the rest as it is
+	// stored, whatever the caller has read; fault.NotFound for one that was revoked.
+	ChangeKey(ctx context.Context, account, id string, change KeyChange) error
 	PutAuthToken(ctx context.Context, a AuthToken) error
 	PutWay(ctx context.Context, account string, w Way) error
 	PutIssuer(ctx context.Context, i Issuer) error

@@ -29,6 +29,15 @@ func (r *Ring) Ways(account string) []Way {
 // tickets nor access tokens would be left open for good: then no new device of
 // the account could come in.
 func (r *Ring) SetWay(ctx context.Context, account string, w Way) error {
+	// Until the ring knows of this change, so that two at once do not each close what
+	// the other one leaves open.
+	r.setting.Lock()
+	defer r.setting.Unlock()
+	if r.stale.Load() { // what is stored may differ from what is known
+		if err := r.reload(ctx); err != nil {
+			return fault.Wrap(fault.Unavailable, err, "The stored keys cannot be read, so no way can be opened or closed now.")
+		}
+	}
 	ways := r.Ways(account)
 	at := slices.IndexFunc(ways, func(have Way) bool { return have.Kind == w.Kind })
 	switch {
