@@ -54,7 +54,7 @@ func (l *leg) ring() {
 	}
 	p, err := l.newPeer()
 	if err == nil {
-		l.dialled.sdp, err = p.Offer(orDefault(l.dialled.dial.Codecs))
+		l.dialled.sdp, err = p.Offer(preference(l.dialled.dial.Codecs))
 	}
 	if err != nil {
 		l.log.Error("no audio to offer to a device", "err", err)

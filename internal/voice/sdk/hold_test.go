@@ -403,6 +403,38 @@ func TestEarlyMediaWaitsToo(t *testing.T) {
 	})
 }
 
+// The codec of the other leg is agreed on where the device has it, and otherwise
+// the one that is cheapest to translate.
+func TestCodecsAgreed(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		p := r.open("alice", "2.18.5").enter("alice")
+		for _, c := range []struct {
+			device string
+			wanted []call.Codec
+			agreed call.Codec
+		}{
+			{"111 0 8 126", []call.Codec{call.PCMU}, call.PCMU},
+			{"111 0 8 126", []call.Codec{call.PCMA, call.PCMU}, call.PCMA},
+			{"0 111 8 126", []call.Codec{call.Opus}, call.Opus},
+			{"111 126", []call.Codec{call.PCMU}, call.Opus},
+			{"111 126", []call.Codec{call.PCMA}, call.Opus},
+			{"111 0 126", []call.Codec{call.PCMA}, call.PCMU},
+			{"8 126", []call.Codec{call.Opus}, call.PCMA},
+			{"111 8 126", nil, call.PCMA},
+		} {
+			p.say("invite", object{"callsid": "TJ" + c.device, "sdp": browserSDP("alice", "u1", c.device), "twilio": object{}})
+			out := r.last()
+			out.leg.Answer(c.wanted)
+			p.take("answer")
+			if got := up(t, out).Codec; got != c.agreed {
+				t.Errorf("a device with %q, %v wanted: agreed on %q, want %q", c.device, c.wanted, got, c.agreed)
+			}
+			out.leg.End(call.Completed)
+			p.take("hangup")
+		}
+	})
+}
+
 func TestUnusableSDP(t *testing.T) {
 	bubble(t, func(t *testing.T, r *rig) {
 		p := r.open("alice", "2.18.5").enter("alice")
@@ -410,14 +442,9 @@ func TestUnusableSDP(t *testing.T) {
 		if h := p.take("hangup"); code(h) != 31400 {
 			t.Errorf("an offer without sense: %v", h)
 		}
-		p.say("invite", object{"callsid": "TJS2", "sdp": browserSDP("alice", "u1", "8"), "twilio": object{}})
-		c := r.last()
-		c.leg.Answer([]call.Codec{call.Opus})
-		if h := p.take("hangup"); code(h) != 53405 {
-			t.Errorf("no common codec: %v", h)
-		}
-		if down := c.down(t); down.Cause != call.NoCodec {
-			t.Errorf("%+v", down)
+		p.say("invite", object{"callsid": "TJS2", "sdp": browserSDP("alice", "u1", "13 126"), "twilio": object{}})
+		if h := p.take("hangup"); code(h) != 31400 {
+			t.Errorf("an offer without a codec that we speak: %v", h)
 		}
 		in := r.dial("alice", nil)
 		p.say("answer", object{"callsid": p.take("invite")["callsid"], "sdp": "nonsense"})

@@ -21,7 +21,6 @@ type offered struct {
 	sdpOut string // our answer, when formats are agreed
 	given  bool   // the device has it
 	named  bool   // the device knows the call by our id
-	codecs []call.Codec
 }
 
 // invite is a device's new call.
@@ -71,7 +70,7 @@ func (d *device) invite(m invite) {
 
 	l := newLeg(s, call.NewLegID(), party{claims.Account, claims.Identity})
 	l.temporary = m.CallSid
-	l.offered = &offered{sdp: m.SDP, codecs: codecs}
+	l.offered = &offered{sdp: m.SDP}
 	l.remote = fingerprintOf(m.SDP)
 	l.settle(d)
 	taken, full := s.directory.addLeg(l, s.limits.CallsPerParty)
@@ -181,16 +180,13 @@ func (l *leg) agree(codecs []call.Codec) bool {
 	o := l.offered
 	p, err := l.newPeer()
 	if err == nil {
-		o.sdpOut, err = p.Answer(o.sdp, orDefault(codecs))
+		o.sdpOut, err = p.Answer(o.sdp, preference(codecs))
 	}
 	if err == nil {
 		return true
 	}
-	cause := call.MediaFailed
-	if !common(o.codecs, orDefault(codecs)) {
-		cause = call.NoCodec
-	}
-	l.log.Warn("no audio agreed with a device's offer", "cause", cause, "err", err)
+	const cause = call.MediaFailed
+	l.log.Warn("no audio agreed with a device's offer", "err", err)
 	l.say("hangup", callPayload{CallSid: l.sid(), Error: endError(cause)})
 	l.finish(cause, endCodes[cause])
 	return false
@@ -230,18 +226,21 @@ func (l *leg) callerLost() {
 	l.holding.Set(l.strand, l.hold, func() { l.finish(call.SignalLost, endCodes[call.SignalLost]) })
 }
 
-// defaultCodecs is our order where nobody says otherwise: what carriers speak first.
-var defaultCodecs = [...]call.Codec{call.PCMU, call.Opus}
+// ourCodecs is our order where nobody says otherwise: what carriers speak first,
+// and what is dear to translate last.
+var ourCodecs = [...]call.Codec{call.PCMU, call.PCMA, call.Opus}
 
-func orDefault(codecs []call.Codec) []call.Codec {
-	if len(codecs) == 0 {
-		return slices.Clone(defaultCodecs[:])
+// preference puts the wanted codecs before our others. With a wanted one that the
+// device has, too, the call's audio is forwarded as it is; with any other it is
+// translated where the two legs are bridged.
+func preference(wanted []call.Codec) []call.Codec {
+	list := slices.Clone(wanted)
+	for _, c := range ourCodecs {
+		if !slices.Contains(list, c) {
+			list = append(list, c)
+		}
 	}
-	return codecs
-}
-
-func common(a, b []call.Codec) bool {
-	return slices.ContainsFunc(a, func(c call.Codec) bool { return slices.Contains(b, c) })
+	return list
 }
 
 var errNoDevice = errors.New("no device of this identity is registered")

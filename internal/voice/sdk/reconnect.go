@@ -51,7 +51,7 @@ func (l *leg) reconnectedBy(d *device, m invite) {
 		d.cannotReconnect(m.CallSid)
 	case l.dialled != nil && !l.answered:
 		// Another page takes a call that rings: its offer takes the place of ours.
-		sdp, err := l.replacePeer(m.SDP, orDefault(l.dialled.dial.Codecs))
+		sdp, err := l.replacePeer(m.SDP, preference(l.dialled.dial.Codecs))
 		if err != nil {
 			l.log.Warn("a page's offer for a ringing call cannot be used", "err", err)
 			d.send("hangup", callPayload{CallSid: string(l.id), Error: endError(call.MediaFailed)})
@@ -81,7 +81,7 @@ func (l *leg) resume(d *device, sdp string) {
 			l.remote = offer
 		}
 	default:
-		out, err = l.replacePeer(sdp, []call.Codec{l.codec})
+		out, err = l.replacePeer(sdp, preference([]call.Codec{l.codec}))
 		if err == nil && was != nil && was != d {
 			was.send("hangup", callPayload{CallSid: string(l.id)}) // the call moved to another page
 		}

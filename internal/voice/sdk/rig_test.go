@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -234,11 +235,9 @@ func (p *fakePeer) Answer(offer string, codecs []call.Codec) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	for _, c := range offered {
-		for _, mine := range codecs {
-			if c == mine && p.codec == "" {
-				p.codec = c
-			}
+	for _, mine := range codecs {
+		if p.codec == "" && slices.Contains(offered, mine) {
+			p.codec = mine
 		}
 	}
 	if p.codec == "" {
@@ -368,6 +367,18 @@ func (c *fakeCall) down(t *testing.T) call.Down {
 		t.Fatalf("something was reported after Down: %v", reports)
 	}
 	return found[0]
+}
+
+// up returns what the leg reported when it was answered.
+func up(t *testing.T, c *fakeCall) call.Up {
+	t.Helper()
+	for _, rep := range c.got() {
+		if u, ok := rep.(call.Up); ok {
+			return u
+		}
+	}
+	t.Fatal("the leg is not up")
+	return call.Up{}
 }
 
 func (c *fakeCall) alive(t *testing.T) {
