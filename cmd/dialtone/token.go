@@ -105,6 +105,9 @@ func (c *tokenVerify) Run(ctx context.Context, s streams) (err error) {
 	}
 	defer func() { err = errors.Join(err, office.Close()) }()
 	claims, err := office.Verifier().Examine(ctx, text)
+	if refusal := (*token.Refusal)(nil); errors.As(err, &refusal) {
+		return fmt.Errorf("%w: see \"Why a token is refused\" in docs/tokens.md", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (o *Office) SetPassword(ctx context.Context, login, password string) error 
 	}
 	found = slices.DeleteFunc(found, func(u people.User) bool { return u.Account != o.account.ID })
 	if len(found) != 1 {
-		return fault.New(fault.NotFound, "nobody is called %s", login)
+		return fault.New(fault.NotFound, "nobody is called %s (see dialtone user list)", login)
 	}
 	return o.staff().SetPassword(ctx, commander(), o.account.ID, found[0].ID, password)
 }

@@ -1,11 +1,14 @@
 package httpapi
 
 import (
+	"bytes"
 	"context"
 	"crypto/subtle"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -34,7 +37,7 @@ func (s *Server) identify(r *http.Request) (caller, error) {
 	if secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		key, ok := s.o.Keys.ByBearer(secret)
 		if !ok {
-			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, or was revoked")
+			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, is disabled, retired or revoked, or has no role")
 		}
 		return caller{viewer: talk.ProgramViewer(key.Account, key.Name, people.Role(key.Role)), key: key.ID}, nil
 	}
@@ -69,6 +72,11 @@ func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 		}
 		r, w := humago.Unwrap(ctx)
 		c, err := s.identify(r)
+		if err == nil && whole(ctx.Operation(), w, r) {
+			// Who takes their time to say what they want may not be let in any more
+			// when they have said it.
+			c, err = s.identify(r)
+		}
 		if err != nil {
 			s.writeFault(w, err)
 			return
@@ -76,6 +84,24 @@ func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 		c.client = clientOf(r)
 		next(huma.WithValue(ctx, callerKey{}, c))
 	}
+}
+
+// whole reads the request's body, within the operation's bounds, for whoever reads
+// it next. It reports whether there was one to wait for.
+func whole(o *huma.Operation, w http.ResponseWriter, r *http.Request) bool {
+	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
+		return false
+	}
+	rc := http.NewResponseController(w)
+	_ = rc.SetReadDeadline(time.Now().Add(o.BodyReadTimeout)) // without it, the server's own holds
+	var body bytes.Buffer
+	_, _ = io.CopyN(&body, r.Body, o.MaxBodyBytes) // an error meets the next reader, too
+	_ = rc.SetReadDeadline(time.Time{})
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&body, r.Body), r.Body}
+	return true
 }
 
 func callerOf(ctx context.Context) caller {

@@ -180,7 +180,7 @@ func (l *local) run(ctx context.Context) error {
 		if err != nil {
 			l.Health.Raise(health.Warning{
 				Code: codeUnobtained, Subject: expiringSubject, Severity: health.Degraded,
-				Text: "The local authority's certificate could not be renewed; see the log.",
+				Text: "The local authority's certificate could not be renewed; it is tried again every hour. Check the disk and the directory ca in the data directory; the log says why.",
 			})
 			l.Log.Error("renew certificate of the local authority", "err", err)
 		} else {

@@ -110,11 +110,11 @@ func (b *Box) Seal(plain []byte, purpose string) []byte {
 func (b *Box) Open(sealed []byte, purpose string) ([]byte, error) {
 	head := 1 + b.aead.NonceSize()
 	if len(sealed) < head || sealed[0] != version {
-		return nil, fault.New(fault.Invalid, "A stored secret is damaged.")
+		return nil, fault.New(fault.Invalid, "The stored secret of %s is damaged. docs/runbooks.md says how to go on (keys_unreadable).", purpose)
 	}
 	plain, err := b.aead.Open(nil, sealed[1:head], sealed[head:], []byte(purpose))
 	if err != nil {
-		return nil, fault.Wrap(fault.Invalid, err, "A stored secret cannot be read with this "+KeyFile+". Restore the file that belongs to this database.")
+		return nil, fault.Wrap(fault.Invalid, err, "The stored secret of "+purpose+" cannot be read with this "+KeyFile+". Restore the file that belongs to this database.")
 	}
 	return plain, nil
 }

@@ -230,7 +230,7 @@ func (r *Ring) readDue(ctx context.Context, wanted map[string]struct{}) {
 			next.keys, next.text, next.fetched = set.keys, set.text, set.fetched
 			r.health.Raise(health.Warning{
 				Code: issuerProblem, Subject: i.Name, Severity: health.Degraded,
-				Text: "The key set of the token issuer " + i.Name + " " + next.problem + ". Its keys of before stay in use.",
+				Text: "The key set of the token issuer " + i.Name + " " + next.problem + ". Its keys of before stay in use; it is read again every 30 seconds. Check the address and the certificate there, and that this node reaches it.",
 			})
 		}
 		r.issuers.put(i.ID, next)

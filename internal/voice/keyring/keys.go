@@ -206,7 +206,7 @@ func (r *Ring) RotateKey(ctx context.Context, account, id string, overlap time.D
 	case !old.Revoked.IsZero():
 		return Key{}, fault.New(fault.Conflict, "This API key was revoked.")
 	case old.Successor != "":
-		return Key{}, fault.New(fault.Conflict, "This API key was replaced already.")
+		return Key{}, fault.New(fault.Conflict, "This API key was replaced already, by %s.", old.Successor)
 	case !symmetric(old.Algorithm):
 		return Key{}, fault.New(fault.Conflict, "We do not have the secret half of this key. Add its replacement, and revoke this one when it is no longer used.")
 	}

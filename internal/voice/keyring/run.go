@@ -117,7 +117,7 @@ func (r *Ring) warnOfClosing(ctx context.Context) {
 		}
 		r.health.Raise(health.Warning{
 			Code: closing, Subject: account, Severity: health.Notice,
-			Text: fmt.Sprintf("Capability tokens close on %s; identities that used them in the last 7 days: %d. Who they are is in the report of that way in.",
+			Text: fmt.Sprintf("Capability tokens close on %s; identities that used them in the last 7 days: %d. The report of that way in says who they are (GET /api/v1/ways/capability/uses): move their apps, or choose a later date.",
 				w.Closes.Format("2006-01-02 15:04 MST"), len(identities)),
 		})
 	}
