@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -38,7 +39,7 @@ type tokenCheck struct {
 	Timeout string  `placeholder:"DURATION" help:"With --against: when to give up (default: twice what the rate needs, and a minute)."`
 	CA      string  `name:"ca" placeholder:"FILE" type:"path" help:"With --against: trust these certificates (PEM), too."`
 
-	IdentityPrefix string `placeholder:"TEXT" help:"What the names in the tokens begin with."`
+	IdentityPrefix string `placeholder:"TEXT" help:"What the names in the tokens begin with; with --against a live provider, something to know them by in its reports."`
 	ValidOnly      bool   `help:"Leave out the tokens that must be refused."`
 
 	Account   string `placeholder:"AC…" help:"With --against another's provider: the account of the keys."`
@@ -72,11 +73,16 @@ func (c *tokenCheck) Run(ctx context.Context, s streams) (err error) {
 	if r == nil {
 		return err
 	}
-	if writing := c.write(s, r); writing != nil {
-		return errors.Join(err, writing)
+	if err == nil || r.Unjudged < r.Tokens || c.JSON { // a table of no verdicts would tell nothing
+		if writing := c.write(s, r); writing != nil {
+			return errors.Join(err, writing)
+		}
 	}
 	switch {
 	case err != nil:
+		if untrusted := new(tls.CertificateVerificationError); errors.As(err, &untrusted) {
+			return fmt.Errorf("the check is not complete: %w (--ca FILE trusts another authority)", err)
+		}
 		return fmt.Errorf("the check is not complete: %w", err)
 	case len(r.Findings) > 0:
 		return errors.New(r.Findings[0].Sentence)
