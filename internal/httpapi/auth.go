@@ -72,9 +72,10 @@ func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 		}
 		r, w := humago.Unwrap(ctx)
 		c, err := s.identify(r)
-		if err == nil && whole(ctx.Operation(), w, r) {
+		if err == nil && r.ContentLength != 0 {
 			// Who takes their time to say what they want may not be let in any more
 			// when they have said it.
+			ctx = wholeBody(ctx, w, r)
 			c, err = s.identify(r)
 		}
 		if err != nil {
@@ -86,22 +87,29 @@ func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context
 	}
 }
 
-// whole reads the request's body, within the operation's bounds, for whoever reads
-// it next. It reports whether there was one to wait for.
-func whole(o *huma.Operation, w http.ResponseWriter, r *http.Request) bool {
-	if r.ContentLength == 0 || r.Body == nil || r.Body == http.NoBody {
-		return false
-	}
+// bodyContext is a request whose body is elsewhere. The request keeps its own, by
+// which the server knows what was not read.
+type bodyContext struct {
+	anyContext
+	body io.Reader
+}
+
+// anyContext can be embedded, which huma.Context cannot: it has a method of that name.
+type anyContext huma.Context
+
+// BodyReader implements huma.Context.
+func (c bodyContext) BodyReader() io.Reader { return c.body }
+
+// Unwrap lets the adapter find its own.
+func (c bodyContext) Unwrap() huma.Context { return c.anyContext }
+
+// wholeBody waits for the request's body, within the operation's bounds.
+func wholeBody(ctx huma.Context, w http.ResponseWriter, r *http.Request) huma.Context {
 	rc := http.NewResponseController(w)
-	_ = rc.SetReadDeadline(time.Now().Add(o.BodyReadTimeout)) // without it, the server's own holds
+	_ = rc.SetReadDeadline(time.Now().Add(ctx.Operation().BodyReadTimeout)) // without it, the server's own holds
 	var body bytes.Buffer
-	_, _ = io.CopyN(&body, r.Body, o.MaxBodyBytes) // an error meets the next reader, too
-	_ = rc.SetReadDeadline(time.Time{})
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(&body, r.Body), r.Body}
-	return true
+	_, _ = io.CopyN(&body, r.Body, ctx.Operation().MaxBodyBytes) // an error meets the next reader, too
+	return bodyContext{ctx, io.MultiReader(&body, r.Body)}
 }
 
 func callerOf(ctx context.Context) caller {

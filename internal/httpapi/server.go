@@ -79,6 +79,7 @@ type Server struct {
 	o       Options
 	mux     *http.ServeMux
 	handler http.Handler
+	origin  http.CrossOriginProtection
 	served  *prometheus.CounterVec
 
 	mu      sync.Mutex
@@ -151,6 +152,12 @@ func (s *Server) route(w http.ResponseWriter, r *http.Request) {
 		}
 		s.o.Signal.ServeHTTP(w, r)
 	default:
+		// Other sites' pages, those of the same domain and other ports included, can
+		// make a browser sign in as somebody else, or try names and passwords.
+		if s.origin.Check(r) != nil {
+			writeProblem(w, problem(http.StatusForbidden, "Pages of other sites cannot use this API from a browser."))
+			return
+		}
 		s.mux.ServeHTTP(w, r)
 	}
 }
