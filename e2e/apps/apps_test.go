@@ -64,6 +64,7 @@ func TestApps(t *testing.T) {
 		{"a tone for ten seconds", tenSeconds},
 		{"device to device", deviceToDevice},
 		{"who declines passes the call on", passedOn},
+		{"each leg with a codec of its own", translated},
 	} {
 		if !t.Run(c.name, func(t *testing.T) { c.test(alice.begin(t), bob.begin(t)) }) {
 			return
@@ -83,6 +84,61 @@ func TestApps(t *testing.T) {
 				t.Errorf("%s: uncaught: %s", a.name, e)
 			}
 		}
+	}
+}
+
+// translated: browsers that speak one codec alone, and carriers that do not.
+func translated(alice, bob *app) {
+	type pair struct{ browser, carrier string }
+	pairs := []pair{{"opus", carrier.PCMU}, {"opus", carrier.PCMA}, {"PCMU", carrier.PCMA}, {"PCMA", carrier.PCMU}}
+	for _, a := range []*app{alice, bob} {
+		if a == bob {
+			pairs = pairs[:1] // the browser is the same
+		}
+		for _, c := range pairs {
+			a.from = time.Now()
+			a.page.Eval("(app.clear(), app.codecs = [arg])", nil, c.browser)
+			done := a.callIn(carrier.CallOptions{Codecs: []string{c.carrier}})
+			a.told("incoming")
+			a.page.Eval("app.accept()", nil)
+			a.told("accept")
+			a.hears(callerTone)
+			a.heardWithin(0.2, talk.DemoNumber)
+			both := "audio/" + c.browser + " audio/" + c.browser
+			if spoken := a.page.Text("app.spoken()"); spoken != both {
+				a.t.Errorf("a browser with %s alone speaks %s", c.browser, spoken)
+			}
+			a.page.Eval("app.hangUp()", nil)
+			if r := a.result(done); r.Call.Codec != c.carrier {
+				a.t.Errorf("the carrier speaks %s, want %s", r.Call.Codec, c.carrier)
+			}
+			a.told("disconnect")
+		}
+
+		// Dialled by the browser: the carrier is called with what it may know.
+		a.from = time.Now()
+		a.page.Eval("app.codecs = ['opus']", nil)
+		a.dial("+15550111")
+		a.told("accept")
+		a.hears(lineTone)
+		a.heardWithin(0.2, "+15550111")
+		if spoken := a.page.Text("app.spoken()"); spoken != "audio/opus audio/opus" {
+			a.t.Errorf("the browser speaks %s", spoken)
+		}
+		if h := a.hear(3); h.Quiet > longest || h.Hole > longest {
+			a.t.Errorf("the tone is away for %.0f ms, made up for %.0f ms", h.Quiet, h.Hole)
+		}
+		a.page.Eval("app.hangUp()", nil)
+		a.told("disconnect")
+
+		a.from = time.Now()
+		a.page.Eval("app.codecs = ['PCMU']", nil)
+		a.dial("+15550110") // the carrier takes PCMA alone
+		a.told("accept")
+		a.heardWithin(0.2, "+15550110")
+		node.Until(a.t, patient, "the page hears talking", func() bool { return a.hear(1).Level > 0.02 })
+		a.page.Eval("(app.hangUp(), app.codecs = null)", nil)
+		a.told("disconnect")
 	}
 }
 

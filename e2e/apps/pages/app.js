@@ -18,6 +18,25 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
     super(...a);
     app.peers.push(this);
   }
+
+  // A browser that knows only the codecs in app.codecs: it offers no other, and
+  // does not see others that it is offered.
+  createOffer(...a) {
+    if (app.codecs) {
+      const known = RTCRtpReceiver.getCapabilities('audio').codecs.filter((c) => app.knows(c.mimeType.slice('audio/'.length)));
+      for (const t of this.getTransceivers()) t.setCodecPreferences(known);
+    }
+    return super.createOffer(...a);
+  }
+
+  setRemoteDescription(d, ...a) {
+    if (!app.codecs || d.type !== 'offer') return super.setRemoteDescription(d, ...a);
+    const unknown = [...d.sdp.matchAll(/^a=rtpmap:(\d+) ([^/]+)/gm)].filter((m) => !app.knows(m[2])).map((m) => m[1]);
+    const sdp = d.sdp
+      .replace(/^(m=audio \d+ \S+ )(.*)$/m, (_, head, types) => head + types.trim().split(' ').filter((t) => !unknown.includes(t)).join(' '))
+      .replace(/^a=(?:rtpmap|fmtp):(\d+) .*\r\n/gm, (line, type) => (unknown.includes(type) ? '' : line));
+    return super.setRemoteDescription({ type: d.type, sdp }, ...a);
+  }
 };
 window.WebSocket = class extends WebSocket {
   send(data) {
@@ -25,6 +44,7 @@ window.WebSocket = class extends WebSocket {
     super.send(data);
   }
 };
+app.knows = (name) => [...app.codecs, 'telephone-event'].some((c) => c.toLowerCase() === name.toLowerCase());
 app.sent = (type) => app.frames.some((f) => f.includes(`"type":"${type}"`));
 
 // The events of a call are the same in both SDKs.
@@ -66,6 +86,13 @@ app.listen = async () => {
     ear.port.postMessage('tell');
   });
   return { pc, context, analyser, heard, close: () => { source.disconnect(); ear.disconnect(); } };
+};
+
+// spoken names the codecs of the latest call, of what it sends and what it is told.
+app.spoken = async () => {
+  const stats = await app.peers[app.peers.length - 1].getStats();
+  const of = (type) => stats.get([...stats.values()].find((s) => s.type === type)?.codecId)?.mimeType;
+  return `${of('outbound-rtp')} ${of('inbound-rtp')}`;
 };
 
 // hear listens for that many seconds: hz is the loudest frequency, level its root
