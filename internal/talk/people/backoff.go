@@ -71,11 +71,15 @@ func (t *throttle) charge(now time.Time, key string, free int) time.Duration {
 	return 0
 }
 
-// refund takes back a charge of an attempt that came to nothing by our fault.
+// refund takes back a charge of an attempt that did not fail, or by our fault.
 func (t *throttle) refund(key string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if f, ok := t.failures[key]; ok {
+	switch f, ok := t.failures[key]; {
+	case !ok:
+	case f.n <= 1:
+		delete(t.failures, key)
+	default:
 		f.n--
 		f.until = time.Time{}
 		t.failures[key] = f

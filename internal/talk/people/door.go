@@ -74,11 +74,16 @@ func (d *Door) SignIn(ctx context.Context, login, password string, c Client) (u 
 		login = login[:320]
 	}
 	byLogin := "login " + login
-	// A name is charged before its password is looked at, so that guesses made at
-	// once do not all get through.
+	// A name and an address are charged before the password is looked at, so that
+	// guesses made at once do not all get through.
 	err = d.mayTry(now, c)
 	if err == nil {
 		err = tooMany(d.throttle.charge(now, byLogin, loginFree))
+	}
+	if err == nil {
+		if err = tooMany(d.throttle.charge(now, remoteKey(c), remoteFree)); err != nil {
+			d.throttle.refund(byLogin)
+		}
 	}
 	if err != nil {
 		d.refused(ctx, User{}, methodPassword, "too_many", c)
@@ -87,14 +92,15 @@ func (d *Door) SignIn(ctx context.Context, login, password string, c Client) (u 
 	u, ok, err := d.find(ctx, login, password)
 	if err != nil {
 		d.throttle.refund(byLogin)
+		d.throttle.refund(remoteKey(c))
 		return User{}, Session{}, "", err
 	}
 	if !ok {
-		d.throttle.charge(now, remoteKey(c), remoteFree)
 		d.refused(ctx, u, methodPassword, "wrong", c)
 		return User{}, Session{}, "", fault.New(fault.Unauthenticated, "Name or password is wrong.")
 	}
 	d.throttle.succeed(byLogin)
+	d.throttle.refund(remoteKey(c)) // what others there did wrong stays
 	return d.begin(ctx, u, c, map[string]string{"method": methodPassword})
 }
 

@@ -357,3 +357,29 @@ func FuzzMatches(f *testing.F) {
 		}
 	})
 }
+
+// One address that tries many names at once is slowed down as if it came one by one,
+// and an office whose people all sign in is not.
+func TestNamesAtOnce(t *testing.T) {
+	h := build(t)
+	defer h.close(t)
+	var all sync.WaitGroup
+	var judged atomic.Int32
+	for i := range 100 {
+		all.Go(func() {
+			_, _, _, err := h.SignIn(t.Context(), fmt.Sprint("guess", i), "guess", people.Client{Remote: "203.0.113.9"})
+			if fault.KindOf(err) == fault.Unauthenticated {
+				judged.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := judged.Load(); n < 20 || n > 23 { // a second or two may pass meanwhile
+		t.Errorf("%d of 100 guesses were judged", n)
+	}
+	for range 50 {
+		if _, _, _, err := h.SignIn(t.Context(), "alice", password, people.Client{Remote: "198.51.100.1"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
