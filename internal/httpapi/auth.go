@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/subtle"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -32,11 +33,12 @@ type caller struct {
 	client  people.Client // where the request comes from
 }
 
-// identify returns who makes the request.
-func (s *Server) identify(r *http.Request) (caller, error) {
+// identify returns who makes the request. A key without a role is let through
+// only where letting devices in is all there is to do.
+func (s *Server) identify(r *http.Request, lets bool) (caller, error) {
 	if secret, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		key, ok := s.o.Keys.ByBearer(secret)
-		if !ok {
+		if !ok || key.Role == "" && !lets {
 			return caller{}, fault.New(fault.Unauthenticated, "this API key is not known, is disabled, retired or revoked, or has no role")
 		}
 		return caller{viewer: talk.ProgramViewer(key.Account, key.Name, people.Role(key.Role)), key: key.ID}, nil
@@ -59,24 +61,29 @@ func safe(method string) bool { return method == http.MethodGet || method == htt
 
 type callerKey struct{}
 
-// public marks operations that need no caller.
-const public = "public"
+const (
+	// public marks operations that need no caller.
+	public = "public"
+	// letsDevicesIn marks operations that a key without a role may ask for.
+	letsDevicesIn = "lets devices in"
+)
 
 // authenticate is the middleware that identifies the caller of every operation
 // that is not public.
 func (s *Server) authenticate(api huma.API) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
 		if ctx.Operation().Metadata[public] == true {
-			next(ctx)
+			next(wholeBody(ctx, w, r))
 			return
 		}
-		r, w := humago.Unwrap(ctx)
-		c, err := s.identify(r)
+		lets := ctx.Operation().Metadata[letsDevicesIn] == true
+		c, err := s.identify(r, lets)
 		if err == nil && r.ContentLength != 0 {
 			// Who takes their time to say what they want may not be let in any more
 			// when they have said it.
 			ctx = wholeBody(ctx, w, r)
-			c, err = s.identify(r)
+			c, err = s.identify(r, lets)
 		}
 		if err != nil {
 			s.writeFault(w, err)
@@ -100,17 +107,37 @@ type anyContext huma.Context
 // BodyReader implements huma.Context.
 func (c bodyContext) BodyReader() io.Reader { return c.body }
 
+// SetReadDeadline implements huma.Context: nothing is left to read.
+func (c bodyContext) SetReadDeadline(time.Time) error { return nil }
+
 // Unwrap lets the adapter find its own.
 func (c bodyContext) Unwrap() huma.Context { return c.anyContext }
 
 // wholeBody waits for the request's body, within the operation's bounds.
 func wholeBody(ctx huma.Context, w http.ResponseWriter, r *http.Request) huma.Context {
+	if r.ContentLength == 0 {
+		return ctx
+	}
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(ctx.Operation().BodyReadTimeout)) // without it, the server's own holds
 	var body bytes.Buffer
-	_, _ = io.CopyN(&body, r.Body, ctx.Operation().MaxBodyBytes) // an error meets the next reader, too
-	return bodyContext{ctx, io.MultiReader(&body, r.Body)}
+	_, err := io.CopyN(&body, r.Body, ctx.Operation().MaxBodyBytes)
+	switch {
+	case errors.Is(err, io.EOF):
+		// It is there. Over HTTP/1.1 a deadline that passes now would end the request.
+		_ = rc.SetReadDeadline(time.Time{})
+		return bodyContext{ctx, &body}
+	case err == nil:
+		return bodyContext{ctx, &body} // of the size that is too large
+	default:
+		return bodyContext{ctx, io.MultiReader(&body, broken{err})}
+	}
 }
+
+// broken is the rest of a body that did not come.
+type broken struct{ err error }
+
+func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 func callerOf(ctx context.Context) caller {
 	c, _ := ctx.Value(callerKey{}).(caller)

@@ -23,6 +23,8 @@ type Tickets interface {
 	IssueTicket(ctx context.Context, g keyring.TicketGrant) (text string, t keyring.Ticket, err error)
 	// Signer returns what the account's own tokens are signed with.
 	Signer(account string) (token.Signer, error)
+	// SignerOf returns what one API key of the account signs.
+	SignerOf(account, id string) (token.Signer, error)
 }
 
 // FellBack is told of a device that goes another way because a token of the
@@ -61,8 +63,8 @@ func (s *Server) deviceTokenOperations(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "device-token", Method: http.MethodPost, Path: "/api/v1/device-tokens", DefaultStatus: http.StatusCreated,
 		Summary:     "A token that lets a browser register as a device",
-		Description: "A signed-in agent gets one for their own browser, a machine with the role admin one for any identity, as an app's server does for its users.",
-		Tags:        []string{"session"}, Security: byBoth, Errors: []int{401, 403, 409, 422, 503},
+		Description: "A signed-in agent gets one for their own browser, a machine one for any identity, as an app's server does for its users. Revoking the machine's key ends these devices.",
+		Tags:        []string{"session"}, Security: byBoth, Metadata: map[string]any{letsDevicesIn: true}, Errors: []int{401, 403, 409, 422, 503},
 	}, s.deviceToken)
 }
 
@@ -74,7 +76,7 @@ func (s *Server) deviceToken(ctx context.Context, in *deviceTokenInput) (*device
 			kind = in.Body.Kind
 		}
 	}
-	account, identity, err := deviceOf(ctx, named)
+	account, identity, err := deviceOf(ctx, named, kind)
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -82,7 +84,7 @@ func (s *Server) deviceToken(ctx context.Context, in *deviceTokenInput) (*device
 	if !slices.Contains(open, kind) {
 		return nil, s.failed(fault.New(fault.Conflict, "The account does not let devices in by %s. Ask for a token of another kind: %s.", wayNames[kind], strings.Join(names(open), " or ")))
 	}
-	t, err := s.makeDeviceToken(ctx, kind, account, identity)
+	t, err := s.makeDeviceToken(ctx, kind, account, identity, callerOf(ctx).key)
 	if err != nil {
 		return nil, s.failed(err)
 	}
@@ -94,8 +96,9 @@ func (s *Server) deviceToken(ctx context.Context, in *deviceTokenInput) (*device
 }
 
 // deviceOf returns whose token is asked for: a person's own, or whom a machine
-// names. Who has a key with the role admin could as well make one.
-func deviceOf(ctx context.Context, named string) (account, identity string, err error) {
+// names, which could as well sign an access token by itself. Capability tokens
+// are the account's, not a key's.
+func deviceOf(ctx context.Context, named string, kind token.Kind) (account, identity string, err error) {
 	c := callerOf(ctx)
 	if c.user.ID != "" {
 		if named != "" && named != c.user.Identity {
@@ -103,8 +106,10 @@ func deviceOf(ctx context.Context, named string) (account, identity string, err 
 		}
 		return c.user.Account, c.user.Identity, nil
 	}
-	if c, err = admin(ctx); err != nil {
-		return "", "", err
+	if kind == token.Capability {
+		if c, err = admin(ctx); err != nil {
+			return "", "", err
+		}
 	}
 	if named == "" {
 		return "", "", fault.New(fault.Invalid, `Name the device in "identity": a machine has none of its own.`)
@@ -130,17 +135,21 @@ func (s *Server) openWays(account string, now time.Time) []token.Kind {
 	})
 }
 
-func (s *Server) makeDeviceToken(ctx context.Context, kind token.Kind, account, identity string) (DeviceToken, error) {
+// makeDeviceToken makes a token in the name of a machine's key, or of none ("").
+func (s *Server) makeDeviceToken(ctx context.Context, kind token.Kind, account, identity, key string) (DeviceToken, error) {
 	out := DeviceToken{Kind: kind, Identity: identity}
 	app := s.o.OutgoingApp(account)
 	if kind == token.Ticket {
 		text, t, err := s.o.Ring.IssueTicket(ctx, keyring.TicketGrant{
-			Account: account, Identity: identity, Session: deviceTokenTTL, Incoming: true, OutgoingApp: app,
+			Account: account, Identity: identity, Session: deviceTokenTTL, Incoming: true, OutgoingApp: app, KeyID: key,
 		})
 		out.Token, out.ExpiresAt = text, t.Expires.UTC().Truncate(time.Second)
 		return out, err
 	}
 	signer, err := s.o.Ring.Signer(account)
+	if key != "" && kind == token.Access {
+		signer, err = s.o.Ring.SignerOf(account, key)
+	}
 	if err != nil {
 		return DeviceToken{}, err
 	}

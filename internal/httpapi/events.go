@@ -106,7 +106,7 @@ func (st *stream) finish(reason string) {
 
 // events serves the stream described in docs/api.md.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	c, err := s.identify(r)
+	c, err := s.identify(r, false)
 	if err != nil {
 		s.writeFault(w, err)
 		return
@@ -138,7 +138,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			}
 			err = out.event(change.Event, change.Data)
 		case <-comment.C:
-			now, gone := s.identify(r)
+			now, gone := s.identify(r, false)
 			if gone != nil && fault.KindOf(gone) == fault.Unauthenticated {
 				_ = out.event("bye", bye{byeSignedOut}) // elsewhere: by a new password, or the key was revoked
 				return

@@ -1,11 +1,16 @@
 package httpapi_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"dialtone/internal/fault"
+	"dialtone/internal/httpapi"
+	"dialtone/internal/voice/keyring"
 )
 
 // slowly is a body that something happens before.
@@ -93,5 +98,30 @@ func TestOtherSitesDoNotSignAnybodyIn(t *testing.T) {
 	}
 	if a := h.ask("POST", "/v4/EndpointEvents", "{}", "Sec-Fetch-Site", "cross-site", "Origin", "https://app.example"); a.Status != 200 {
 		t.Errorf("devices' reports come from other sites' pages: %d", a.Status)
+	}
+}
+
+// slowIssuer is an issuer whose key set takes longer to read than a request.
+type slowIssuer struct{ httpapi.Ring }
+
+func (slowIssuer) AddIssuer(ctx context.Context, i keyring.Issuer) (keyring.Issuer, error) {
+	select {
+	case <-ctx.Done():
+		return keyring.Issuer{}, fault.Wrap(fault.Unavailable, ctx.Err(), "given up")
+	case <-time.After(5500 * time.Millisecond):
+		return i, nil
+	}
+}
+
+// The time in which a request must have come is none for its answer: over HTTP/1.1
+// both are of one connection.
+func TestAnAnswerMayTakeLongerThanTheRequest(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, nil, func(o *httpapi.Options) { o.Ring = slowIssuer{o.Ring} })
+	csrf := h.signIn("admin")
+	a := h.ask("POST", "/api/v1/issuers", `{"name":"ours","url":"https://id.example.com","jwks":"https://id.example.com/keys","audience":"phones"}`,
+		"X-Dialtone-CSRF", csrf)
+	if a.Status != http.StatusCreated {
+		t.Errorf("%d %s", a.Status, a.Body)
 	}
 }

@@ -76,11 +76,22 @@ func (r *fakeRing) ByBearer(bearer string) (keyring.Key, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, k := range r.keys {
-		if k.Role != "" && k.Bearer() == bearer {
+		if k.Bearer() == bearer {
 			return k, true
 		}
 	}
 	return keyring.Key{}, false
+}
+
+func (r *fakeRing) SignerOf(account, id string) (token.Signer, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, k := range r.keys {
+		if k.ID == id && account == r.account {
+			return token.Signer{Account: account, KeyID: id, Secret: k.Secret}, nil
+		}
+	}
+	return token.Signer{}, fault.New(fault.NotFound, "none")
 }
 
 func (r *fakeRing) Keys(account string) []keyring.Key {

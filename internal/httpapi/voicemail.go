@@ -57,7 +57,7 @@ func (s *Server) deleteVoicemail(ctx context.Context, in *VoicemailPath) (*struc
 
 // voicemailAudio serves a message's audio to those who may see the message.
 func (s *Server) voicemailAudio(w http.ResponseWriter, r *http.Request) {
-	c, err := s.identify(r)
+	c, err := s.identify(r, false)
 	if err != nil {
 		s.writeFault(w, err)
 		return
