@@ -362,7 +362,9 @@ func (s *Store) SweepUses(ctx context.Context, before time.Time) (int, error) {
 func (s *Store) AddUses(ctx context.Context, uses []keyring.Use) error {
 	return s.inTx(ctx, "use of a way in", func(tx *sql.Tx) error {
 		add, err := tx.PrepareContext(ctx, `
-			INSERT INTO uses (account, kind, identity, app, origin, sdk, key_id, first, last, count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			INSERT INTO uses (account, kind, identity, app, origin, sdk, key_id, first, last, count) VALUES (?1, ?2, ?3, ?4, iif(
+				EXISTS (SELECT 1 FROM uses WHERE account = ?1 AND kind = ?2 AND identity = ?3 AND app = ?4 AND origin = ?5)
+				OR (SELECT count(*) FROM uses WHERE account = ?1 AND kind = ?2 AND identity = ?3 AND app = ?4) < ?11, ?5, ?12), ?6, ?7, ?8, ?9, ?10)
 			ON CONFLICT (account, kind, identity, app, origin) DO UPDATE SET
 				sdk = iif(excluded.last >= last, excluded.sdk, sdk), key_id = iif(excluded.last >= last, excluded.key_id, key_id),
 				first = min(first, excluded.first), last = max(last, excluded.last), count = count + excluded.count`)
@@ -376,7 +378,8 @@ func (s *Store) AddUses(ctx context.Context, uses []keyring.Use) error {
 		}
 		defer used.Close()
 		for _, u := range uses {
-			if _, err := add.ExecContext(ctx, u.Account, u.Kind, u.Identity, u.App, u.Origin, u.SDK, u.KeyID, micros(u.First), micros(u.Last), u.Count); err != nil {
+			if _, err := add.ExecContext(ctx, u.Account, u.Kind, u.Identity, u.App, u.Origin, u.SDK, u.KeyID, micros(u.First), micros(u.Last), u.Count,
+				keyring.MaxOrigins, keyring.OtherOrigins); err != nil {
 				return err
 			}
 			if u.Kind != token.Access {

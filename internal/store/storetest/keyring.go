@@ -326,4 +326,19 @@ func wayUses(t *testing.T, b *bench) {
 	same(t, "swept too early", of(b.SweepUses(ctx, noon))(t), 0)
 	same(t, "swept", of(b.SweepUses(ctx, bob.Last))(t), 2)
 	same(t, "what is left", of(b.Uses(ctx, one.ID, token.Access, noon, 10))(t), []keyring.Use{bob})
+
+	// A device that says it is somewhere else each time.
+	const more = 30
+	for range 2 {
+		for i := range keyring.MaxOrigins + more {
+			must(t, b.AddUses(ctx, []keyring.Use{use(two.ID, "carol", fmt.Sprint("https://", i, ".example"), noon.Add(time.Hour), 1)}))
+		}
+	}
+	counts := map[string]int64{}
+	for _, u := range of(b.Uses(ctx, two.ID, token.Access, noon.Add(time.Minute), 1000))(t) {
+		counts[u.Origin] = u.Count
+	}
+	if len(counts) != keyring.MaxOrigins+1 || counts["https://0.example"] != 2 || counts[keyring.OtherOrigins] != 2*more {
+		t.Errorf("%d origins: %v", len(counts), counts)
+	}
 }

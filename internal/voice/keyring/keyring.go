@@ -92,13 +92,20 @@ type Use struct {
 	Kind     token.Kind
 	Identity string
 	App      string // AP… of the token's outgoing grant; "" when it has none
-	Origin   string // scheme and host of the page; "" when it is no page
+	Origin   string // scheme and host of the page; "" when it is no page, OtherOrigins when they are many
 	SDK      string // version of the SDK the last time
 	KeyID    string // of the key the last time
 	First    time.Time
 	Last     time.Time
 	Count    int64 // registrations and renewals
 }
+
+// MaxOrigins is how many origins of an identity's uses of one app are told apart,
+// so that a device, which says itself where it is, cannot fill the store.
+const MaxOrigins = 50
+
+// OtherOrigins stands for those beyond MaxOrigins.
+const OtherOrigins = "…"
 
 // TicketGrant is what a ticket allows, and to whom.
 type TicketGrant struct {

@@ -52,6 +52,7 @@ type Store interface {
 	SweepUses(ctx context.Context, before time.Time) (int, error)
 	// AddUses adds counts and times to what is kept of the same account, kind,
 	// identity, app and origin, and moves Key.LastUsed of the keys that they name.
+	// Origins beyond MaxOrigins are kept as OtherOrigins.
 	AddUses(ctx context.Context, uses []Use) error
 	// Uses returns an account's uses of a way since a time, the last used first, at most limit.
 	Uses(ctx context.Context, account string, kind token.Kind, since time.Time, limit int) ([]Use, error)
