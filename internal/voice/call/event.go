@@ -112,7 +112,7 @@ type LegRecord struct {
 	Media    Media     `json:"media"`
 }
 
-// Media is what went through a leg, counted on our side.
+// Media is what went through a leg, counted on our side unless it says otherwise.
 type Media struct {
 	Codec      Codec         `json:"codec,omitempty"`
 	PacketsIn  uint64        `json:"packets_in"` // from the party
@@ -120,4 +120,14 @@ type Media struct {
 	Lost       uint64        `json:"lost"`        // gaps in the party's sequence numbers
 	LongestGap time.Duration `json:"longest_gap"` // between two packets of the party
 	SpeechIn   bool          `json:"speech_in"`   // energy above silence was heard from the party
+
+	Bursts uint64        `json:"bursts"` // runs that the lost ones came in, at most
+	Jitter time.Duration `json:"jitter"` // of the party's packets, at the leg's end
+	MOS    float64       `json:"mos"`    // 1 to 4.5 by the E-model, of what came; 0: too little came
+
+	// As the party's RTCP told; zero when it told nothing.
+	FarLost   uint64        `json:"far_lost"` // of our packets
+	FarJitter time.Duration `json:"far_jitter"`
+	FarMOS    float64       `json:"far_mos"` // of what it heard; 0: not told
+	RoundTrip time.Duration `json:"round_trip"`
 }

@@ -195,16 +195,6 @@ func (e *Endpoint) Stop() {
 	}
 }
 
-// Stats returns what went through so far.
-func (e *Endpoint) Stats() call.Media {
-	m := e.in.stats()
-	m.PacketsOut = e.out.Load()
-	if f, ok := e.wire.Format(); ok {
-		m.Codec = f.Codec
-	}
-	return m
-}
-
 // Close ends everything and waits for it; the wire is the leg's to close. It
 // must not be called from a Recorder.
 func (e *Endpoint) Close() {

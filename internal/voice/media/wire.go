@@ -10,6 +10,7 @@ import (
 	"github.com/pion/rtp"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/reports"
 )
 
 // Format is what two ends agreed to send each other.
@@ -36,4 +37,10 @@ type Wire interface {
 	// nil drops them. It is called on the wire's reading goroutine and must not
 	// keep header or payload.
 	OnRTP(func(h *rtp.Header, payload []byte))
+}
+
+// Measured is a Wire that keeps books of its packets and knows what the far end
+// reports of them. Both may be read after the wire is closed.
+type Measured interface {
+	Figures() reports.Figures
 }

@@ -35,7 +35,8 @@ type far struct {
 	srAt time.Time // when that came
 	of   uint32    // the SSRC that sent it
 
-	heard     bool // it reported on what we send
+	heard     bool   // it reported on what we send
+	sent      uint32 // how much that was by then
 	lost      uint32
 	fraction  uint8
 	jitter    uint32
@@ -156,7 +157,7 @@ func (l *Ledger) ourOwn(blocks []rtcp.ReceptionReport, now time.Time) {
 			continue
 		}
 		f := &l.far
-		f.heard, f.lost, f.fraction, f.jitter = true, b.TotalLost, b.FractionLost, b.Jitter
+		f.heard, f.sent, f.lost, f.fraction, f.jitter = true, l.sent.packets, b.TotalLost, b.FractionLost, b.Jitter
 		if b.LastSenderReport == 0 {
 			continue
 		}
@@ -165,37 +166,6 @@ func (l *Ledger) ourOwn(blocks []rtcp.ReceptionReport, now time.Time) {
 			f.roundTrip = max(trip, time.Microsecond) // 0 would mean that it is not known
 		}
 	}
-}
-
-// Figures are how the streams of a leg fare.
-type Figures struct {
-	Received uint64        // packets, of all the far end's SSRCs
-	Lost     uint64        // missing in their sequence numbers
-	Jitter   time.Duration // of their arrival (RFC 3550, 6.4.1)
-
-	// By the far end's reports; all zero when none came.
-	FarLost     uint64        // of our packets
-	FarFraction float64       // lost of the latest, 0 to 1
-	FarJitter   time.Duration // of our packets' arrival there
-	RoundTrip   time.Duration // 0: not measured yet
-}
-
-// Figures returns how the streams fare now.
-func (l *Ledger) Figures() Figures {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	r := &l.received
-	f := Figures{
-		Received: r.before.packets + uint64(r.packets), Lost: r.before.lost + uint64(max(r.lost(), 0)),
-		Jitter: l.time(uint32(r.jitter)), RoundTrip: l.far.roundTrip,
-	}
-	if l.far.heard {
-		f.FarFraction, f.FarJitter = float64(l.far.fraction)/256, l.time(l.far.jitter)
-		if l.far.lost < 1<<23 { // a negative number: duplicates
-			f.FarLost = uint64(l.far.lost)
-		}
-	}
-	return f
 }
 
 // time returns how long so many ticks are.

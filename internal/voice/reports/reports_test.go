@@ -85,10 +85,10 @@ func TestTwoLegs(t *testing.T) {
 		if d := f.RoundTrip - 2*way; d < -time.Millisecond || d > time.Millisecond {
 			t.Errorf("round trip %v", f.RoundTrip)
 		}
-		if f.FarLost != 100 || math.Abs(f.FarFraction-0.1) > 0.01 || f.Lost != 0 || f.Received != 1000 || f.Jitter != 0 {
+		if f.FarLost != 100 || f.FarSent != 1000 || math.Abs(f.FarFraction-0.1) > 0.01 || f.Lost != 0 || f.Received != 1000 || f.Jitter != 0 {
 			t.Errorf("%+v", f)
 		}
-		if f = b.Figures(); f.Lost != 100 || f.Received != 900 || f.RoundTrip != 0 {
+		if f = b.Figures(); f.Lost != 100 || f.Bursts != 100 || f.Received != 900 || f.RoundTrip != 0 {
 			t.Errorf("%+v", f)
 		}
 		// A fraction is of what came since the last report.
@@ -162,6 +162,47 @@ func TestRestarts(t *testing.T) {
 	}
 }
 
+// Runs of lost packets are counted once, also when another stream follows; what
+// only came late was not lost.
+func TestBursts(t *testing.T) {
+	l := newLeg(1, 2)
+	hear := func(numbers ...uint16) {
+		for _, n := range numbers {
+			l.Received(&rtp.Header{SSRC: l.in.SSRC, SequenceNumber: n, Timestamp: uint32(n) * 160}, time.Now())
+		}
+	}
+	check := func(lost, bursts uint64) {
+		t.Helper()
+		if f := l.Figures(); f.Lost != lost || f.Bursts != bursts {
+			t.Errorf("%d lost in %d bursts, want %d in %d", f.Lost, f.Bursts, lost, bursts)
+		}
+	}
+	hear(65533, 65534, 2, 3, 4) // 65535 to 1
+	check(3, 1)
+	hear(1, 0)
+	check(1, 1)
+	hear(65535)
+	check(0, 0)
+	hear(6, 7, 9, 8, 12) // 5 is lost, 8 late, 10 and 11 lost
+	check(3, 2)
+	l.in.SSRC = 3
+	hear(100, 105)
+	check(7, 3)
+}
+
+// A leg that moved to another connection keeps what it was told before.
+func TestFiguresOfTwoConnections(t *testing.T) {
+	past := Figures{Received: 100, Lost: 3, Bursts: 2, Jitter: 5, FarSent: 90, FarLost: 1, FarJitter: 6, RoundTrip: 7}
+	if got := (Figures{}).After(past); got != past {
+		t.Errorf("%+v", got)
+	}
+	want := Figures{Received: 110, Lost: 4, Bursts: 3, Jitter: 50, FarSent: 99, FarLost: 2, FarFraction: .5, FarJitter: 60, RoundTrip: 70}
+	got := Figures{Received: 10, Lost: 1, Bursts: 1, Jitter: 50, FarSent: 9, FarLost: 1, FarFraction: .5, FarJitter: 60, RoundTrip: 70}.After(past)
+	if got != want {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestIntervals(t *testing.T) {
 	var sum time.Duration
 	for range 1000 {
@@ -194,7 +235,7 @@ func FuzzTake(f *testing.F) {
 		l.hear()
 		_ = l.Take(b, time.Now())
 		v := l.Figures()
-		if v.RoundTrip < 0 || v.RoundTrip > longestTrip || v.FarFraction < 0 || v.FarFraction >= 1 || v.FarLost >= 1<<23 || v.FarJitter < 0 || v.Received != 1 {
+		if v.RoundTrip < 0 || v.RoundTrip > longestTrip || v.FarFraction < 0 || v.FarFraction >= 1 || v.FarLost >= 1<<23 || v.FarSent > 1 || v.FarJitter < 0 || v.Received != 1 {
 			t.Errorf("%+v", v)
 		}
 		parse(t, l.Report(time.Now()))

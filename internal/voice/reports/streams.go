@@ -41,7 +41,15 @@ type received struct {
 	jitter        float64
 	timestamp     uint32 // of the last packet
 	at            time.Time
+	bursts        uint64                         // runs of packets that are missing
+	hole          hole                           // the newest of them
 	before        struct{ packets, lost uint64 } // under other SSRCs and before restarts
+}
+
+// hole is a run of missing packets.
+type hole struct {
+	from, to uint32 // extended sequence numbers, to excluded
+	open     uint32 // how many are still missing
 }
 
 const (
@@ -55,8 +63,13 @@ func (r *received) count(h *rtp.Header, rate uint32, now time.Time) {
 	}
 	switch ahead := h.SequenceNumber - uint16(r.top); {
 	case ahead < dropout:
+		if ahead > 1 {
+			r.hole = hole{r.top + 1, r.top + uint32(ahead), uint32(ahead) - 1}
+			r.bursts++
+		}
 		r.top += uint32(ahead)
 	case ahead > 65535-misorder:
+		r.late(r.top - uint32(-ahead))
 	case uint32(h.SequenceNumber) == r.strange: // two in a row: the far end counts anew
 		r.restart(h)
 	default:
@@ -78,11 +91,21 @@ func (r *received) count(h *rtp.Header, rate uint32, now time.Time) {
 	r.packets++
 }
 
+// late closes the newest hole when all of it came after all. Of older ones nothing
+// is known: their runs stay counted, and seem shorter than they were.
+func (r *received) late(seq uint32) {
+	if o := &r.hole; o.open > 0 && seq-o.from < o.to-o.from {
+		if o.open--; o.open == 0 {
+			r.bursts--
+		}
+	}
+}
+
 func (r *received) restart(h *rtp.Header) {
 	before := r.before
 	before.packets += uint64(r.packets)
 	before.lost += uint64(max(r.lost(), 0))
-	*r = received{ssrc: h.SSRC, base: uint32(h.SequenceNumber), top: uint32(h.SequenceNumber), strange: 1 << 16, before: before}
+	*r = received{ssrc: h.SSRC, base: uint32(h.SequenceNumber), top: uint32(h.SequenceNumber), strange: 1 << 16, bursts: r.bursts, before: before}
 }
 
 func (r *received) expected() uint32 {

@@ -93,7 +93,10 @@ type Peer struct {
 	paths []netip.AddrPort // by which authenticated checks came; guarded by Engine.mu
 }
 
-var _ media.Wire = (*Peer)(nil)
+var (
+	_ media.Wire     = (*Peer)(nil)
+	_ media.Measured = (*Peer)(nil)
+)
 
 // path is a way to the browser: its address and ours.
 type path struct {

@@ -7,6 +7,7 @@ import (
 
 	"dialtone/internal/voice/call"
 	"dialtone/internal/voice/media"
+	"dialtone/internal/voice/reports"
 	"dialtone/internal/voice/rtc"
 )
 
@@ -41,9 +42,13 @@ type line struct {
 	peer Peer
 	sink func(*rtp.Header, []byte)
 	last *media.Format // what a peer that is gone agreed on, for the leg's record
+	past reports.Figures
 }
 
-var _ media.Wire = (*line)(nil)
+var (
+	_ media.Wire     = (*line)(nil)
+	_ media.Measured = (*line)(nil)
+)
 
 func (l *line) current() Peer {
 	l.mu.RLock()
@@ -56,6 +61,7 @@ func (l *line) current() Peer {
 func (l *line) use(p Peer) (old Peer) {
 	l.mu.Lock()
 	old, l.peer = l.peer, p
+	l.past = figuresOf(old).After(l.past)
 	sink := l.sink
 	l.mu.Unlock()
 	if old != nil {
@@ -84,6 +90,20 @@ func (l *line) Format() (media.Format, bool) {
 		return *last, true
 	}
 	return media.Format{}, false
+}
+
+// Figures implements media.Measured: those of all its peers together.
+func (l *line) Figures() reports.Figures {
+	l.mu.RLock()
+	defer l.mu.RUnlock()
+	return figuresOf(l.peer).After(l.past)
+}
+
+func figuresOf(p Peer) reports.Figures {
+	if m, ok := p.(media.Measured); ok {
+		return m.Figures()
+	}
+	return reports.Figures{}
 }
 
 // WriteRTP implements media.Wire.

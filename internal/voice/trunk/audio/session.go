@@ -65,7 +65,10 @@ type Session struct {
 	buf    []byte
 }
 
-var _ media.Wire = (*Session)(nil)
+var (
+	_ media.Wire     = (*Session)(nil)
+	_ media.Measured = (*Session)(nil)
+)
 
 // Open binds the ports and starts to read. Nothing is passed on before Agree.
 func Open(o Options) (*Session, error) {
