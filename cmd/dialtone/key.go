@@ -49,7 +49,7 @@ func (c *keyList) Run(ctx context.Context, s streams) (err error) {
 type keyAdd struct {
 	place
 	Name      string `arg:"" help:"What it is for, as shown in lists."`
-	Role      string `default:"none" enum:"none,team_lead,admin" help:"What its holder may do in the API: none (it only signs tokens), team_lead or admin (default: ${default})."`
+	Role      string `default:"none" enum:"none,team_lead,admin" help:"What its holder may do in the API: none (it only lets devices in), team_lead or admin (default: ${default})."`
 	Algorithm string `placeholder:"ALG" help:"HS256, HS384 or HS512; with --public-key ES256, EdDSA, RS256 or PS256 (default: HS256, or what the public key says)."`
 	PublicKey string `placeholder:"FILE" type:"path" help:"The public half, as a JSON Web Key, of a key whose private half stays where it is."`
 }

@@ -71,7 +71,7 @@ const demoKey = "demo"
 // ensureDemoKey returns the bearer of the demo's key: the one of before as long
 // as it is good, else a new one in its place.
 func ensureDemoKey(ctx context.Context, ring *keyring.Ring, account, before string) (string, error) {
-	if k, ok := ring.ByBearer(before); ok && k.Account == account {
+	if k, ok := ring.ByBearer(before); ok && k.Account == account && k.Role == keyring.RoleAdmin {
 		return before, nil
 	}
 	all := ring.Keys(account)

@@ -129,6 +129,7 @@ func TestInsteadOf(t *testing.T) {
 // An app's server gets tokens for its users' devices.
 func TestDeviceTokensForMachines(t *testing.T) {
 	h := newHouse(t, nil)
+	app := h.ring.add(keyring.Key{Account: h.ring.account, Name: "app"})
 	for _, c := range []struct {
 		bearer, body string
 		status       int
@@ -137,7 +138,11 @@ func TestDeviceTokensForMachines(t *testing.T) {
 		{h.demo.APIKey, `{"kind":"access","identity":"who~é日本?"}`, 201},
 		{h.demo.APIKey, `{"kind":"ticket"}`, 422},
 		{h.demo.APIKey, `{"identity":"` + strings.Repeat("x", 122) + `"}`, 422},
-		{h.ring.named("watch").Bearer(), `{"identity":"alice"}`, 403},
+		{h.demo.APIKey, `{"kind":"capability","identity":"who~é日本?"}`, 201},
+		{app.Bearer(), `{"kind":"ticket","identity":"who~é日本?"}`, 201},
+		{app.Bearer(), `{"kind":"access","identity":"who~é日本?"}`, 201},
+		{app.Bearer(), `{"kind":"capability","identity":"alice"}`, 403},
+		{h.ring.named("watch").Bearer(), `{"kind":"capability","identity":"alice"}`, 403},
 	} {
 		a := h.ask("POST", "/api/v1/device-tokens", c.body, "Authorization", "Bearer "+c.bearer)
 		if a.Status != c.status {
@@ -145,6 +150,20 @@ func TestDeviceTokensForMachines(t *testing.T) {
 		}
 		if c.status == 201 && !strings.Contains(a.Body, `"identity":"who~é日本?"`) {
 			t.Errorf("%s: %s", c.body, a.Body)
+		}
+		// What a key lets in goes with it when it is revoked.
+		if id, _, _ := strings.Cut(c.bearer, "."); strings.Contains(c.body, "ticket") && c.status == 201 && h.ring.tickets[len(h.ring.tickets)-1].KeyID != id {
+			t.Errorf("%s: of %q", c.body, h.ring.tickets[len(h.ring.tickets)-1].KeyID)
+		} else if strings.Contains(c.body, "access") {
+			var out httpapi.DeviceToken
+			if err := json.Unmarshal([]byte(a.Body), &out); err != nil || token.Inspect(out.Token).Claims.KeyID != id {
+				t.Errorf("%s: %v, %s", c.body, err, token.Inspect(out.Token).Claims.KeyID)
+			}
+		}
+	}
+	for _, path := range []string{"/api/v1/calls", "/api/v1/agents", "/api/v1/keys", "/api/v1/events"} {
+		if a := h.ask("GET", path, "", "Authorization", "Bearer "+app.Bearer()); a.Status != 401 {
+			t.Errorf("%s is open to a key without a role: %d", path, a.Status)
 		}
 	}
 }

@@ -27,14 +27,18 @@ const version = 1
 // Box seals and opens secrets.
 type Box struct{ aead cipher.AEAD }
 
-// Open returns the box of the key in dir/secret.key, which is made (mode 0600)
-// when it does not exist. fault.Invalid when others may read the file or it is
-// no key.
-func Open(dir string) (*Box, error) {
+// Open returns the box of the key in dir/secret.key. With fresh, the key is made
+// (mode 0600) when it does not exist; without, secrets were sealed already, and
+// another key could read none of them. fault.Invalid when the key is missing,
+// others may read the file or it is no key.
+func Open(dir string, fresh bool) (*Box, error) {
 	path := filepath.Join(dir, KeyFile)
 	key, err := read(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && fresh:
 		key, err = create(dir, path)
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.New(fault.Invalid, "%s is missing. It belongs to the database beside it, whose secrets nothing else can read: restore it from a backup (docs/runbooks.md, keys_unreadable).", path)
 	}
 	if err != nil {
 		return nil, err

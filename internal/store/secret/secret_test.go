@@ -13,7 +13,7 @@ import (
 
 func TestSealedIsReadOnlyWithKeyAndPurpose(t *testing.T) {
 	dir := t.TempDir()
-	box, err := secret.Open(dir)
+	box, err := secret.Open(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func TestSealedIsReadOnlyWithKeyAndPurpose(t *testing.T) {
 	if bytes.Equal(sealed, box.Seal([]byte("s3cret"), "api_keys SK1")) {
 		t.Fatal("two seals of one secret are the same")
 	}
-	again, err := secret.Open(dir)
+	again, err := secret.Open(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +34,7 @@ func TestSealedIsReadOnlyWithKeyAndPurpose(t *testing.T) {
 	if _, err := again.Open(sealed, "api_keys SK2"); fault.KindOf(err) != fault.Invalid {
 		t.Fatalf("another purpose: %v", err)
 	}
-	other, err := secret.Open(t.TempDir())
+	other, err := secret.Open(t.TempDir(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +51,7 @@ func TestSealedIsReadOnlyWithKeyAndPurpose(t *testing.T) {
 func TestKeyFile(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, secret.KeyFile)
-	if _, err := secret.Open(dir); err != nil {
+	if _, err := secret.Open(dir, true); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Stat(path)
@@ -61,7 +61,7 @@ func TestKeyFile(t *testing.T) {
 	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secret.Open(dir); fault.KindOf(err) != fault.Invalid {
+	if _, err := secret.Open(dir, true); fault.KindOf(err) != fault.Invalid {
 		t.Fatalf("a key that others may read: %v", err)
 	}
 	if err := os.WriteFile(path, []byte("short"), 0o600); err != nil {
@@ -70,7 +70,7 @@ func TestKeyFile(t *testing.T) {
 	if err := os.Chmod(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := secret.Open(dir); fault.KindOf(err) != fault.Invalid {
+	if _, err := secret.Open(dir, true); fault.KindOf(err) != fault.Invalid {
 		t.Fatalf("a damaged key: %v", err)
 	}
 }
@@ -81,7 +81,7 @@ func TestFirstStartsAtOnceShareOneKey(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range boxes {
 		all.Go(func() {
-			box, err := secret.Open(dir)
+			box, err := secret.Open(dir, true)
 			if err != nil {
 				t.Error(err)
 			}

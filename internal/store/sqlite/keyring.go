@@ -309,9 +309,9 @@ func (s *Store) PutTicket(ctx context.Context, t keyring.Ticket) error {
 		ends = t.Redeemed.Add(t.Session)
 	}
 	_, err := s.exec(ctx, "ticket", `
-		INSERT INTO tickets (hash, id, account, identity, incoming, outgoing_app, issued, expires, session, redeemed, ends)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		t.Hash, t.ID, t.Account, t.Identity, t.Incoming, t.OutgoingApp, micros(t.Issued), micros(t.Expires),
+		INSERT INTO tickets (hash, id, account, identity, incoming, outgoing_app, key_id, issued, expires, session, redeemed, ends)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		t.Hash, t.ID, t.Account, t.Identity, t.Incoming, t.OutgoingApp, t.KeyID, micros(t.Issued), micros(t.Expires),
 		t.Session.Microseconds(), micros(t.Redeemed), micros(ends))
 	return err
 }
@@ -337,8 +337,8 @@ func (s *Store) TicketByHash(ctx context.Context, hash string) (keyring.Ticket, 
 	t := keyring.Ticket{Hash: hash}
 	var issued, expires, session, redeemed int64
 	err := s.read.QueryRowContext(ctx, `
-		SELECT id, account, identity, incoming, outgoing_app, issued, expires, session, redeemed FROM tickets WHERE hash = ?`, hash).
-		Scan(&t.ID, &t.Account, &t.Identity, &t.Incoming, &t.OutgoingApp, &issued, &expires, &session, &redeemed)
+		SELECT id, account, identity, incoming, outgoing_app, key_id, issued, expires, session, redeemed FROM tickets WHERE hash = ?`, hash).
+		Scan(&t.ID, &t.Account, &t.Identity, &t.Incoming, &t.OutgoingApp, &t.KeyID, &issued, &expires, &session, &redeemed)
 	if err != nil {
 		return keyring.Ticket{}, failure("ticket", err)
 	}

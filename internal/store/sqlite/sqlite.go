@@ -51,11 +51,12 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	box, err := secret.Open(dir)
+	path, err := filepath.Abs(filepath.Join(dir, FileName))
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	path, err := filepath.Abs(filepath.Join(dir, FileName))
+	info, err := os.Stat(path)
+	box, err := secret.Open(dir, err != nil || info.Size() == 0)
 	if err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}

@@ -2,6 +2,8 @@ package sqlite_test
 
 import (
 	"bytes"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -63,8 +65,19 @@ func TestNothingSecretOnDisk(t *testing.T) {
 		}
 	}
 
+	// Without its key the store is not opened, and no other is put in its place.
+	path := filepath.Join(dir, "secret.key")
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sqlite.Open(t.Context(), dir); fault.KindOf(err) != fault.Invalid {
+		t.Fatalf("no key: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("a new key: %v", err)
+	}
 	// With another key the store says what is wrong.
-	if err := os.Remove(filepath.Join(dir, "secret.key")); err != nil {
+	if err := os.WriteFile(path, bytes.Repeat([]byte("k"), 32), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s = open(t, dir)

@@ -19,7 +19,7 @@ import (
 // was sealed in its account's row can be read.
 func TestKeysOfTheFirstRelease(t *testing.T) {
 	dir := t.TempDir()
-	box, err := secret.Open(dir)
+	box, err := secret.Open(dir, true)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,7 +209,7 @@ func oneMoment(t *testing.T, b *bench) {
 
 func aTicket(account, hash string) keyring.Ticket {
 	return keyring.Ticket{
-		Hash: hash, ID: "TK" + hash, Account: account, Identity: "alice", Incoming: true, OutgoingApp: "AP1",
+		Hash: hash, ID: "TK" + hash, Account: account, Identity: "alice", Incoming: true, OutgoingApp: "AP1", KeyID: "SK1",
 		Issued: noon, Expires: noon.Add(2 * time.Minute), Session: time.Hour,
 	}
 }

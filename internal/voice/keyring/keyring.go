@@ -22,7 +22,7 @@ type Key struct {
 	Account   string    // AC…
 	Name      string    // 1 to 80 characters
 	Algorithm string    // HS256, HS384, HS512, ES256, EdDSA, RS256 or PS256
-	Role      string    // what its holder may do in the API: "admin", "team_lead", or "" (it only signs tokens)
+	Role      string    // what its holder may do in the API: "admin", "team_lead", or "" (it only lets devices in)
 	Secret    []byte    // of an HMAC key, printable; only within the package and the store
 	PublicKey []byte    // JSON Web Key of any other
 	Created   time.Time //
@@ -115,6 +115,7 @@ type TicketGrant struct {
 	Session     time.Duration // how long it lets a device in, from its use; 0: token.DefaultTTL
 	Incoming    bool
 	OutgoingApp string
+	KeyID       string // of the API key whose holder asks; its revocation ends the ticket and its device. "": of no key
 }
 
 // Lifetimes.
@@ -133,6 +134,7 @@ type Ticket struct {
 	Identity    string
 	Incoming    bool
 	OutgoingApp string
+	KeyID       string // as in TicketGrant
 	Issued      time.Time
 	Expires     time.Time     // to be used before
 	Session     time.Duration // from its use

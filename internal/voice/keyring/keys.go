@@ -352,13 +352,14 @@ func (r *Ring) Ensure(ctx context.Context, account string) error {
 	return r.settle(ctx)
 }
 
-// ByBearer returns the key of "SK….SECRET", without its secret, if it may be used
-// and has a role.
+// ByBearer returns the key of "SK….SECRET", without its secret, if it may be used.
+// What its holder may do says its Role: with none, no more than the key can by
+// itself, which is to let devices in. The console's own key is nobody's bearer.
 func (r *Ring) ByBearer(bearer string) (Key, bool) {
 	id, secret, ok := strings.Cut(bearer, ".")
 	s := r.state.Load()
 	h := s.keys[id]
-	if !ok || h == nil || h.Role == "" || len(h.Secret) == 0 || s.usable(&h.Key, r.now()) != "" ||
+	if !ok || h == nil || h.Own() || len(h.Secret) == 0 || s.usable(&h.Key, r.now()) != "" ||
 		subtle.ConstantTimeCompare(h.Secret, []byte(secret)) != 1 {
 		return Key{}, false
 	}
@@ -391,6 +392,20 @@ func (r *Ring) Signer(account string) (token.Signer, error) {
 	}
 	signer.AuthToken = newest.Secret
 	return signer, nil
+}
+
+// SignerOf returns what signs with one key of the account, so that its revocation
+// ends the devices that it let in; fault.NotFound, or fault.Conflict when it may
+// not be used or its secret is not ours.
+func (r *Ring) SignerOf(account, id string) (token.Signer, error) {
+	k, err := r.key(account, id)
+	switch {
+	case err != nil:
+		return token.Signer{}, err
+	case !symmetric(k.Algorithm) || r.state.Load().usable(&k, r.now()) != "":
+		return token.Signer{}, fault.New(fault.Conflict, "This API key cannot sign tokens now.")
+	}
+	return token.Signer{Account: account, KeyID: k.ID, Secret: k.Secret, Algorithm: k.Algorithm}, nil
 }
 
 // better orders keys by which to sign with rather: the console's own, one that

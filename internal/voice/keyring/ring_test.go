@@ -209,11 +209,44 @@ func TestDisabledKey(t *testing.T) {
 		_, err = w.ChangeKey(ctx, account, k.ID, keyring.KeyChange{Disabled: &on, Role: &role})
 		w.must(err)
 		w.wants("enabled", w.verdict(text), "")
-		if _, ok := w.ByBearer(k.Bearer()); ok {
-			t.Error("a key without a role lets programs in")
+		if found, ok := w.ByBearer(k.Bearer()); !ok || found.Role != "" {
+			t.Errorf("a key whose role was taken: %v %+v", ok, found)
 		}
 		_, err = w.ChangeKey(ctx, other, k.ID, keyring.KeyChange{})
 		w.fails("another account's", err, fault.NotFound)
+	})
+}
+
+// What a key's holder lets in, by its own signature or by a ticket, goes with the key.
+func TestRevokedKeyEndsWhomItLetIn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx := t.Context()
+		k, err := w.AddKey(ctx, keyring.Key{Account: account, Name: "app"})
+		w.must(err)
+		ticket, _, err := w.IssueTicket(ctx, keyring.TicketGrant{Account: account, Identity: "alice", Incoming: true, KeyID: k.ID})
+		w.must(err)
+		unused, _, err := w.IssueTicket(ctx, keyring.TicketGrant{Account: account, Identity: "alice", Incoming: true, KeyID: k.ID})
+		w.must(err)
+		others, _, err := w.IssueTicket(ctx, keyring.TicketGrant{Account: account, Identity: "alice", Incoming: true})
+		w.must(err)
+		claims, err := w.verifier().Verify(ctx, ticket)
+		w.must(err)
+		signer, err := w.SignerOf(account, k.ID)
+		text := w.mintsWith(signer, err, "alice")
+		w.wants("its token", w.verdict(text), "")
+		_, err = w.SignerOf(other, k.ID)
+		w.fails("another account's", err, fault.NotFound)
+
+		_, err = w.Revoke(ctx, keyring.Revocation{Account: account, Of: keyring.OfKey, Value: k.ID})
+		w.must(err)
+		if !w.verifier().Revoked(claims) {
+			t.Error("a device that came by its ticket stays")
+		}
+		w.wants("its token", w.verdict(text), token.ReasonRevoked)
+		w.wants("its ticket", w.verdict(unused), token.ReasonRevoked)
+		w.wants("a ticket of the console's", w.verdict(others), "")
+		_, err = w.SignerOf(account, k.ID)
+		w.fails("signing", err, fault.Conflict)
 	})
 }
 

@@ -39,7 +39,7 @@ func (r *Ring) IssueTicket(ctx context.Context, g TicketGrant) (text string, t T
 	now := r.now().UTC()
 	t = Ticket{
 		Hash: hashOf(text), ID: newID("TK"), Account: g.Account, Identity: g.Identity, Incoming: g.Incoming,
-		OutgoingApp: g.OutgoingApp, Issued: now, Expires: now.Add(g.TTL), Session: g.Session,
+		OutgoingApp: g.OutgoingApp, KeyID: g.KeyID, Issued: now, Expires: now.Add(g.TTL), Session: g.Session,
 	}
 	if err := r.store.PutTicket(ctx, t); err != nil {
 		return "", Ticket{}, err
@@ -114,7 +114,7 @@ func (t Ticket) ends() time.Time {
 
 func (t Ticket) claims() token.Claims {
 	return token.Claims{
-		Kind: token.Ticket, Account: t.Account, ID: t.ID, Identity: t.Identity, Issued: t.Issued, Expires: t.ends(),
+		Kind: token.Ticket, Account: t.Account, KeyID: t.KeyID, ID: t.ID, Identity: t.Identity, Issued: t.Issued, Expires: t.ends(),
 		Redeemed: t.Redeemed, Incoming: t.Incoming, Outgoing: t.OutgoingApp != "", OutgoingApp: t.OutgoingApp,
 	}
 }

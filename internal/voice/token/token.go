@@ -48,7 +48,7 @@ const (
 type Claims struct {
 	Kind     Kind
 	Account  string // AC + 32 hex
-	KeyID    string // of the key: SK… or an issuer's kid for access tokens, AT… for capability tokens; "" for tickets
+	KeyID    string // of the key: SK… or an issuer's kid for access tokens, AT… for capability tokens; of a ticket, the SK… of who asked for it or ""
 	Issuer   string // the "iss" of an account's own issuer; "" for all other tokens
 	ID       string // jti, or a ticket's id; "" for capability tokens and when absent. Never use the token's text as an identity
 	Identity string // the device's name; "" for a capability token without an incoming or outgoing clientName

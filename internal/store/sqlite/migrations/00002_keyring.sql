@@ -63,6 +63,7 @@ CREATE TABLE tickets (
     identity     TEXT NOT NULL,
     incoming     INTEGER NOT NULL,
     outgoing_app TEXT NOT NULL,
+    key_id       TEXT NOT NULL, -- of who asked for it
     issued       INTEGER NOT NULL,
     expires      INTEGER NOT NULL,
     session      INTEGER NOT NULL,
