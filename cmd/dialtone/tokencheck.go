@@ -39,7 +39,7 @@ type tokenCheck struct {
 	Timeout string  `placeholder:"DURATION" help:"With --against: when to give up (default: twice what the rate needs, and a minute)."`
 	CA      string  `name:"ca" placeholder:"FILE" type:"path" help:"With --against: trust these certificates (PEM), too."`
 
-	IdentityPrefix string `placeholder:"TEXT" help:"What the names in the tokens begin with; with --against a live provider, something to know them by in its reports."`
+	IdentityPrefix string `placeholder:"TEXT" help:"What the names in the tokens begin with. With --against it is \"checks\" if not given, to know them by in the provider's reports."`
 	ValidOnly      bool   `help:"Leave out the tokens that must be refused."`
 
 	Account   string `placeholder:"AC…" help:"With --against another's provider: the account of the keys."`
@@ -47,6 +47,11 @@ type tokenCheck struct {
 	Algorithm string `default:"HS256" enum:"HS256,HS384,HS512" help:"The API key's algorithm (default: ${default})."`
 	App       string `placeholder:"AP…" help:"Application that the tokens allow to call (default: AP and the account's digits)."`
 }
+
+// checkedNames is what names begin with that a live provider sees. It has neither
+// of the characters that cohorts are made of, and does not move them: its length
+// is a multiple of three.
+const checkedNames = "checks"
 
 func (c *tokenCheck) Run(ctx context.Context, s streams) (err error) {
 	seed := uint64(rand.Uint32())
@@ -57,6 +62,9 @@ func (c *tokenCheck) Run(ctx context.Context, s streams) (err error) {
 		return fault.New(fault.Invalid, "--tokens and --rate are more than nothing")
 	}
 	o := check.Options{Tokens: c.Tokens, Seed: seed, Prefix: c.IdentityPrefix, ValidOnly: c.ValidOnly}
+	if c.Against != "" && o.Prefix == "" {
+		o.Prefix = checkedNames
+	}
 	end, err := c.sources(ctx, s, &o)
 	if err != nil {
 		return err

@@ -244,7 +244,7 @@ func registerTrouble(status int) string {
 	case 401, 403, 407:
 		return fmt.Sprintf("status %d: check username and password", status)
 	case 404:
-		return "status 404: check register.user and register.registrar"
+		return "status 404: check register_user and registrar"
 	}
 	return fmt.Sprintf("status %d", status)
 }
