@@ -139,12 +139,48 @@ type QualitySample struct {
 	LevelOut    int
 }
 
+// LegQuality is how a leg's audio fared, as this node counted it: one about every
+// ten seconds of a live leg with audio, of what passed since the one before, and
+// one at its end.
+type LegQuality struct {
+	At      time.Time
+	Account string
+	Call    string
+	Leg     string
+	Kind    LegKind
+	Trunk   string // "" for a device
+	Codec   string
+	Last    bool          // the leg has ended
+	RTT     time.Duration // 0: not measured
+	In      WayQuality    // from the party to us
+	Out     WayQuality    // from us to the party, as its RTCP says; zero when it says nothing
+}
+
+// LegKind says what a leg leads to.
+type LegKind string
+
+// The kinds of legs.
+const (
+	DeviceLeg  LegKind = "device"
+	CarrierLeg LegKind = "carrier"
+)
+
+// WayQuality is one direction of a LegQuality.
+type WayQuality struct {
+	Packets uint64 // that came
+	Lost    uint64
+	Bursts  uint64 // runs that the lost ones came in; 0 where the far end counted
+	Jitter  time.Duration
+	MOS     float64 // 1 to 4.5 by the E-model; 0: too few packets to tell
+}
+
 func (Registration) event()  {}
 func (WayChanged) event()    {}
 func (CallEnded) event()     {}
 func (TrunkAnswer) event()   {}
 func (DeviceReport) event()  {}
 func (QualitySample) event() {}
+func (LegQuality) event()    {}
 
 // Sink takes events. Publish must not block; it may drop and count.
 type Sink interface{ Publish(Event) }

@@ -8,6 +8,7 @@ import (
 	"dialtone/internal/event"
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/reports"
 )
 
 // actor runs one call. Everything below mailbox belongs to its goroutine.
@@ -22,7 +23,8 @@ type actor struct {
 	legs    map[call.LegID]Leg
 	tapes   map[call.LegID]*tape
 	timers  map[call.Timer]*time.Timer
-	pending []call.Input // what performing an action made happen at once
+	told    map[call.LegID]reports.Figures // of the latest sample
+	pending []call.Input                   // what performing an action made happen at once
 	over    bool
 }
 
@@ -30,6 +32,7 @@ func newActor(s *Switchboard, o call.Offer, leg Leg) *actor {
 	return &actor{
 		board: s, offer: o, log: s.o.Log.With("call", o.Call), mailbox: newMailbox(),
 		legs: map[call.LegID]Leg{o.Leg: leg}, tapes: map[call.LegID]*tape{}, timers: map[call.Timer]*time.Timer{},
+		told: map[call.LegID]reports.Figures{},
 	}
 }
 
@@ -57,10 +60,16 @@ func (a *actor) run() {
 	a.script = a.board.o.Director.Begin(a.offer, a)
 	a.startTimer(call.StartTimer{Timer: call.LimitTimer, After: a.board.o.MaxDuration})
 	a.handle(call.Begin{Offer: a.offer})
+	sample := time.NewTicker(sampleEvery)
+	defer sample.Stop()
 	for !a.over {
-		<-a.mailbox.wake
-		for _, in := range a.mailbox.take() {
-			a.handle(in)
+		select {
+		case <-a.mailbox.wake:
+			for _, in := range a.mailbox.take() {
+				a.handle(in)
+			}
+		case <-sample.C:
+			a.sampleAll()
 		}
 	}
 }
@@ -140,6 +149,7 @@ func (a *actor) measured(r call.Reported) call.Reported {
 	}
 	if leg := a.legs[r.Leg]; leg != nil {
 		r.Media = leg.Endpoint().Stats()
+		a.sample(r.Leg, leg, true)
 		a.stopTape(r.Leg)
 		leg.Endpoint().Close()
 		delete(a.legs, r.Leg)
