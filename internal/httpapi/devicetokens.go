@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"crypto/rand"
 	"net/http"
 	"slices"
 	"strings"
@@ -162,7 +163,7 @@ func (s *Server) makeDeviceToken(ctx context.Context, kind token.Kind, account, 
 		return out, err
 	}
 	out.Token, err = token.NewMinter(signer).MintAccess(token.AccessGrant{
-		Identity: identity, TTL: deviceTokenTTL, Incoming: true, OutgoingApp: app,
+		ID: signer.KeyID + "-" + rand.Text(), Identity: identity, TTL: deviceTokenTTL, Incoming: true, OutgoingApp: app,
 	}, now)
 	return out, err
 }

@@ -130,6 +130,7 @@ func TestInsteadOf(t *testing.T) {
 func TestDeviceTokensForMachines(t *testing.T) {
 	h := newHouse(t, nil)
 	app := h.ring.add(keyring.Key{Account: h.ring.account, Name: "app"})
+	ids := map[string]bool{}
 	for _, c := range []struct {
 		bearer, body string
 		status       int
@@ -140,6 +141,7 @@ func TestDeviceTokensForMachines(t *testing.T) {
 		{h.demo.APIKey, `{"identity":"` + strings.Repeat("x", 122) + `"}`, 422},
 		{h.demo.APIKey, `{"kind":"capability","identity":"who~é日本?"}`, 201},
 		{app.Bearer(), `{"kind":"ticket","identity":"who~é日本?"}`, 201},
+		{app.Bearer(), `{"kind":"access","identity":"who~é日本?"}`, 201},
 		{app.Bearer(), `{"kind":"access","identity":"who~é日本?"}`, 201},
 		{app.Bearer(), `{"kind":"capability","identity":"alice"}`, 403},
 		{h.ring.named("watch").Bearer(), `{"kind":"capability","identity":"alice"}`, 403},
@@ -156,7 +158,13 @@ func TestDeviceTokensForMachines(t *testing.T) {
 			t.Errorf("%s: of %q", c.body, h.ring.tickets[len(h.ring.tickets)-1].KeyID)
 		} else if strings.Contains(c.body, "access") {
 			var out httpapi.DeviceToken
-			if err := json.Unmarshal([]byte(a.Body), &out); err != nil || token.Inspect(out.Token).Claims.KeyID != id {
+			err := json.Unmarshal([]byte(a.Body), &out)
+			claims := token.Inspect(out.Token).Claims
+			if ids[claims.ID] {
+				t.Errorf("two tokens share the id %s: revoking one would revoke both", claims.ID)
+			}
+			ids[claims.ID] = true
+			if err != nil || claims.KeyID != id {
 				t.Errorf("%s: %v, %s", c.body, err, token.Inspect(out.Token).Claims.KeyID)
 			}
 		}

@@ -62,6 +62,7 @@ type AccessGrant struct {
 	PushCredential string        // CR…; "" means none
 	Endpoint       string        // endpoint_id; "" means none
 	Region         string        // "twr" of the header; "" means none
+	ID             string        // "jti"; "" means the vendor's form, the key and the second, which several tokens may share
 }
 
 // CapabilityGrant is what a capability token allows, and to whom.
@@ -120,8 +121,11 @@ func (m *Minter) MintAccess(g AccessGrant, now time.Time) (string, error) {
 	}
 
 	unix := now.Unix()
+	if g.ID == "" {
+		g.ID = s.KeyID + "-" + strconv.FormatInt(unix, 10)
+	}
 	payload := newWriter().
-		text("jti", s.KeyID+"-"+strconv.FormatInt(unix, 10)).
+		text("jti", g.ID).
 		object("grants", newWriter().text("identity", g.Identity).object("voice", voice))
 	if !g.NotBefore.IsZero() {
 		payload.number("nbf", g.NotBefore.Unix())
