@@ -118,11 +118,7 @@ func (c *liveCall) leg(r call.LegRecord, of Status) Leg {
 	l := Leg{
 		Leg: r.Leg, Party: c.branch.party(r.Address), Dialled: r.Dialled, Trunk: r.Trunk,
 		StartedAt: stamp(r.Started), RingingAt: stamp(r.Ringing), AnsweredAt: stamp(r.Answered), EndedAt: stamp(r.Ended),
-		Cause: r.Cause, Code: r.Status,
-		Quality: Quality{
-			Codec: r.Media.Codec, PacketsIn: r.Media.PacketsIn, PacketsOut: r.Media.PacketsOut,
-			Lost: r.Media.Lost, LongestGap: SecondsOf(r.Media.LongestGap), Speech: r.Media.SpeechIn,
-		},
+		Cause: r.Cause, Code: r.Status, Quality: qualityOf(r.Media),
 	}
 	note := c.notes[r.Leg]
 	switch {

@@ -1,6 +1,7 @@
 package talk
 
 import (
+	"math"
 	"time"
 
 	"dialtone/internal/voice/call"
@@ -92,7 +93,31 @@ type Quality struct {
 	Lost       uint64     `json:"lost"`
 	LongestGap Seconds    `json:"longest_gap"`
 	Speech     bool       `json:"speech"` // energy above silence was heard from the party
+
+	Bursts   uint64  `json:"bursts"`          // runs that the lost ones came in, at most
+	JitterMS float64 `json:"jitter_ms"`       // at the leg's end
+	MOS      float64 `json:"mos,omitzero"`    // of what came from the party, 1 to 4.5; 0: too little came
+	RTTMS    float64 `json:"rtt_ms,omitzero"` // 0: not measured
+
+	// As the party's own side told by RTCP; nothing when FarMOS is 0.
+	FarLost     uint64  `json:"far_lost"` // of our packets
+	FarJitterMS float64 `json:"far_jitter_ms"`
+	FarMOS      float64 `json:"far_mos,omitzero"` // of what it heard
 }
+
+func qualityOf(m call.Media) Quality {
+	return Quality{
+		Codec: m.Codec, PacketsIn: m.PacketsIn, PacketsOut: m.PacketsOut, Lost: m.Lost,
+		LongestGap: SecondsOf(m.LongestGap), Speech: m.SpeechIn,
+		Bursts: m.Bursts, JitterMS: millis(m.Jitter), MOS: score(m.MOS), RTTMS: millis(m.RoundTrip),
+		FarLost: m.FarLost, FarJitterMS: millis(m.FarJitter), FarMOS: score(m.FarMOS),
+	}
+}
+
+// millis returns d in milliseconds, to a tenth.
+func millis(d time.Duration) float64 { return math.Round(float64(d.Microseconds())/100) / 10 }
+
+func score(mos float64) float64 { return math.Round(mos*100) / 100 }
 
 // Why says how an agent came to miss a call.
 type Why string

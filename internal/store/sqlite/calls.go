@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"math"
 
 	"dialtone/internal/fault"
 	"dialtone/internal/store/cursor"
@@ -16,7 +17,8 @@ const callColumns = `id, account, direction, from_number, from_name, from_identi
 	offered, answered, ended, waited, talked, held, voicemail`
 
 const legColumns = `call, n, leg, number, name, identity, country, agent, dialled, trunk,
-	started, ringing, answered, ended, status, cause, code, codec, packets_in, packets_out, lost, longest_gap, speech`
+	started, ringing, answered, ended, status, cause, code, codec, packets_in, packets_out, lost, longest_gap, speech,
+	bursts, jitter, mos, round_trip, far_lost, far_jitter, far_mos`
 
 // KeepCall implements talk.Records.
 func (s *Store) KeepCall(ctx context.Context, k talk.Call) error {
@@ -35,11 +37,13 @@ func (s *Store) KeepCall(ctx context.Context, k talk.Call) error {
 		}
 		for n, l := range k.Legs {
 			if _, err := tx.ExecContext(ctx, `INSERT INTO legs (`+legColumns+`)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 				k.ID, n, l.Leg, l.Party.Number, l.Party.Name, l.Party.Identity, l.Party.Country, l.Agent, l.Dialled, l.Trunk,
 				micros(l.StartedAt), micros(l.RingingAt), micros(l.AnsweredAt), micros(l.EndedAt), l.Status, l.Cause, l.Code,
 				l.Quality.Codec, int64(l.Quality.PacketsIn), int64(l.Quality.PacketsOut), int64(l.Quality.Lost),
-				l.Quality.LongestGap.Duration().Microseconds(), l.Quality.Speech); err != nil {
+				l.Quality.LongestGap.Duration().Microseconds(), l.Quality.Speech,
+				int64(l.Quality.Bursts), ofMillis(l.Quality.JitterMS), l.Quality.MOS, ofMillis(l.Quality.RTTMS),
+				int64(l.Quality.FarLost), ofMillis(l.Quality.FarJitterMS), l.Quality.FarMOS); err != nil {
 				return err
 			}
 		}
@@ -160,17 +164,25 @@ func (s *Store) calls(ctx context.Context, query string, args ...any) ([]talk.Ca
 		var l talk.Leg
 		var id call.ID
 		var n int
-		var started, ringing, answered, ended, in, out, lost, gap int64
+		var started, ringing, answered, ended, in, out, lost, gap, bursts, jitter, trip, farLost, farJitter int64
 		if err := r.Scan(&id, &n, &l.Leg, &l.Party.Number, &l.Party.Name, &l.Party.Identity, &l.Party.Country, &l.Agent, &l.Dialled, &l.Trunk,
-			&started, &ringing, &answered, &ended, &l.Status, &l.Cause, &l.Code, &l.Quality.Codec, &in, &out, &lost, &gap, &l.Quality.Speech); err != nil {
+			&started, &ringing, &answered, &ended, &l.Status, &l.Cause, &l.Code, &l.Quality.Codec, &in, &out, &lost, &gap, &l.Quality.Speech,
+			&bursts, &jitter, &l.Quality.MOS, &trip, &farLost, &farJitter, &l.Quality.FarMOS); err != nil {
 			return err
 		}
 		l.StartedAt, l.RingingAt, l.AnsweredAt, l.EndedAt = moment(started), moment(ringing), moment(answered), moment(ended)
 		l.Quality.PacketsIn, l.Quality.PacketsOut, l.Quality.Lost = uint64(in), uint64(out), uint64(lost)
 		l.Quality.LongestGap = talk.SecondsOf(span(gap))
+		l.Quality.Bursts, l.Quality.FarLost = uint64(bursts), uint64(farLost)
+		l.Quality.JitterMS, l.Quality.RTTMS, l.Quality.FarJitterMS = toMillis(jitter), toMillis(trip), toMillis(farJitter)
 		k := &all[at[id]]
 		k.Legs = append(k.Legs, l)
 		return nil
 	}, `SELECT `+legColumns+` FROM legs WHERE call IN (SELECT value FROM json_each(?)) ORDER BY call, n`, list(ids))
 	return all, err
 }
+
+// ofMillis returns milliseconds as they are kept, in microseconds.
+func ofMillis(ms float64) int64 { return int64(math.Round(ms * 1000)) }
+
+func toMillis(micros int64) float64 { return float64(micros) / 1000 }

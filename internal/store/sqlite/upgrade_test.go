@@ -81,3 +81,55 @@ func TestKeysOfTheFirstRelease(t *testing.T) {
 		t.Errorf("%+v, %v", c.AuthTokens, err)
 	}
 }
+
+// Legs that were kept before their quality was measured can still be read, and a
+// database of that time takes new ones.
+func TestLegsWithoutQuality(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := secret.Open(dir, true); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, sqlite.FileName)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sql.Open("sqlite", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := goose.NewProvider(goose.DialectSQLite3, db, os.DirFS("migrations"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.UpTo(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range []string{
+		`INSERT INTO accounts (id, name, time_zone, country, created) VALUES ('AC1', 'one', 'UTC', 'US', 7)`,
+		`INSERT INTO calls VALUES ('CA1', 'AC1', 'inbound', '', '', '', '', '', '', '', '', '', '', 'completed', 'completed', '', 1, 2, 3, 0, 0, 0, '')`,
+		`INSERT INTO legs VALUES ('CA1', 0, 'CA1', '', '', '', '', '', 0, '', 1, 0, 2, 3, 'completed', 'completed', 0, 'PCMU', 10, 20, 3, 40, 1)`,
+	} {
+		if _, err := db.Exec(row); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, dir)
+	defer s.Close()
+	k, err := s.Call(t.Context(), "AC1", "CA1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if q := k.Legs[0].Quality; q.PacketsIn != 10 || q.Lost != 3 || !q.Speech || q.MOS != 0 || q.FarMOS != 0 {
+		t.Errorf("%+v", q)
+	}
+	k.ID, k.Legs[0].Quality.MOS = "CA2", 4.4
+	if err := s.KeepCall(t.Context(), k); err != nil {
+		t.Fatal(err)
+	}
+	if k, err = s.Call(t.Context(), "AC1", "CA2"); err != nil || k.Legs[0].Quality.MOS != 4.4 {
+		t.Errorf("%+v %v", k, err)
+	}
+}

@@ -153,7 +153,10 @@ func aCall(account, line, agent string, at time.Time) talk.Call {
 				Leg: id, Party: talk.Party{Number: "+15550123", Country: "US"}, Trunk: "simulated",
 				StartedAt: at, AnsweredAt: at.Add(4 * time.Second), EndedAt: at.Add(64 * time.Second),
 				Status: talk.LegCompleted, Cause: call.Completed, Code: 200,
-				Quality: talk.Quality{Codec: call.PCMU, PacketsIn: 3000, PacketsOut: 2999, Lost: 2, LongestGap: 0.04, Speech: true},
+				Quality: talk.Quality{
+					Codec: call.PCMU, PacketsIn: 3000, PacketsOut: 2999, Lost: 2, LongestGap: 0.04, Speech: true,
+					Bursts: 1, JitterMS: 3.1, MOS: 4.37, RTTMS: 48.7, FarLost: 5, FarJitterMS: 0.4, FarMOS: 4.29,
+				},
 			},
 			{
 				Leg: call.NewLegID(), Party: talk.Party{Identity: "alice", Name: "alice"}, Agent: agent, Dialled: true,
