@@ -46,7 +46,7 @@ func measureCodecs(_ context.Context, _ settings, r *report) error {
 	} {
 		r.nanoseconds(to.name, to.about, func(b *testing.B) {
 			from, far := speaks(call.PCMU, 0), speaks(to.codec, to.pt)
-			one, two := media.NewEndpoint(from, media.Hooks{}), media.NewEndpoint(far, media.Hooks{})
+			one, two := media.NewEndpoint(from, nil, media.Hooks{}), media.NewEndpoint(far, nil, media.Hooks{})
 			defer one.Close()
 			defer two.Close()
 			media.Bridge(one, two)

@@ -33,6 +33,7 @@ import (
 	"dialtone/internal/talk/people"
 	"dialtone/internal/voice/carrier"
 	"dialtone/internal/voice/keyring"
+	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/rtc"
 	"dialtone/internal/voice/sdk"
 	"dialtone/internal/voice/switchboard"
@@ -82,6 +83,7 @@ type Node struct {
 	devices    *sdk.Server
 	trunks     *trunk.Server
 	rtc        *rtc.Engine
+	codecs     *media.Codecs
 	desk       *talk.Desk
 	people     *people.Door
 	door       *httpapi.Server
@@ -143,8 +145,11 @@ func (n *Node) joinCalls(ctx context.Context) error {
 	n.rtc = engine
 	n.teardown.add("browser legs", engine.Close)
 
+	n.codecs = media.NewCodecs(media.CodecsOptions{Metrics: n.metrics, Health: n.health, Log: n.log.With("part", "media")})
+	n.teardown.add("codecs", n.codecs.Close)
+
 	n.devices, err = sdk.New(sdk.Options{
-		Verifier: n.verifier(), Exchange: exchange, NewPeer: sdk.RTC(engine), Events: n.events,
+		Verifier: n.verifier(), Exchange: exchange, NewPeer: sdk.RTC(engine), Codecs: n.codecs, Events: n.events,
 		Log: n.log.With("part", "sdk"), Metrics: n.metrics, Origins: n.origins(), Gateway: hostName(), EventHost: "",
 		Limits: sdk.Limits{Connections: c.Devices.MaxConnections, FrameBytes: int64(c.Devices.MaxMessage)},
 	})

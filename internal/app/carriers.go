@@ -15,7 +15,7 @@ import (
 func (n *Node) trunkOptions(exchange switchboard.Exchange) trunk.Options {
 	o := trunk.Options{
 		Config: n.trunkConfig(), UDP: []net.PacketConn{n.sockets.sipUDP}, TCP: []net.Listener{n.sockets.sipTCP},
-		TLSConfig: n.certs.TLSConfig(), Exchange: exchange, Events: n.events, Health: n.health, Metrics: n.metrics,
+		TLSConfig: n.certs.TLSConfig(), Exchange: exchange, Codecs: n.codecs, Events: n.events, Health: n.health, Metrics: n.metrics,
 		Log: n.log.With("part", "trunk"),
 	}
 	o.TLSConfig.NextProtos = nil // SIP has no ALPN name of its own

@@ -55,7 +55,7 @@ func TestComfortNoiseHasItsLevelAndSpectrum(t *testing.T) {
 func TestComfortNoiseOfACarrier(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)

@@ -139,7 +139,7 @@ func (e *Endpoint) sendTones(d *dialer, c *clock, f Format, ok bool, key byte) b
 	frame := f.frame()
 	n := int(frame * sampleRate / time.Second)
 	tone := KeyTone(key, keyDown)
-	var mouth mouth
+	mouth := mouth{codecs: e.codecs}
 	defer mouth.close()
 	samples := make([]int16, n)
 	for pos := 0; pos < len(tone.Samples); pos += n {

@@ -13,7 +13,7 @@ func TestDigitsWaitForTheWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMU)
 		w.up = false
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		defer e.Close()
 		e.SendDigits("5")
 		time.Sleep(500 * time.Millisecond)
@@ -38,7 +38,7 @@ func TestDigitsOfADeadWire(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMU)
 		w.up = false
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		e.SendDigits("5")
 		time.Sleep(agreeWithin + time.Second)
 		e.SendDigits("6")

@@ -22,17 +22,22 @@ type heard struct {
 // time, what is lost concealed, at the pace of the listener's clock. It is not for
 // concurrent use and must be closed.
 type ear struct {
+	codecs      *Codecs
 	least, most time.Duration // delay
 	rate        uint32
 	buffer      *jitter.Buffer
 	concealer   conceal.Concealer
 	decoder     *opus.Decoder
+	deaf        bool // Opus is spoken, and no decoder could be had
+	had         bool // one could once
 	comfort     comfort
 	waiting     []int16 // decoded
 }
 
 // newEar returns an ear that delays what it hears between least and most.
-func newEar(least, most time.Duration) *ear { return &ear{least: least, most: most} }
+func newEar(c *Codecs, least, most time.Duration) *ear {
+	return &ear{codecs: c, least: least, most: most}
+}
 
 // What a packet in the jitter buffer is.
 const (
@@ -65,6 +70,9 @@ func (e *ear) listen(dst []int16, now time.Duration) {
 	if e.buffer == nil {
 		clear(dst)
 		return
+	}
+	if e.deaf {
+		e.opus()
 	}
 	e.fetch(len(dst), now)
 	// Behind the far end's clock by half a packet or more: catch up unnoticed.
@@ -170,10 +178,13 @@ func (e *ear) hush(n int) {
 // nothing, and fit makes silence of it.
 func (e *ear) opus() *opus.Decoder {
 	if e.decoder == nil {
-		e.decoder, _ = libopus.NewDecoder(sampleRate)
-	}
-	if e.decoder == nil {
-		return &opus.Decoder{}
+		var err error
+		e.decoder, err = e.codecs.decoder()
+		if e.deaf = err != nil; e.deaf {
+			e.decoder = nil
+			return &opus.Decoder{}
+		}
+		e.had = true
 	}
 	return e.decoder
 }
@@ -182,7 +193,9 @@ func (e *ear) hangUpOpus() {
 	if e.decoder != nil {
 		e.decoder.Close()
 		e.decoder = nil
+		e.codecs.released()
 	}
+	e.deaf = false
 }
 
 func (e *ear) close() { e.hangUpOpus() }

@@ -17,8 +17,9 @@ import (
 // What the leg hears and where its own words go are separate: Play on a bridged
 // endpoint replaces what it hears, while the other leg goes on hearing it.
 type Endpoint struct {
-	wire  Wire
-	hooks Hooks
+	wire   Wire
+	codecs *Codecs
+	hooks  Hooks
 
 	in     hearing
 	bridge atomic.Pointer[bridge] // where the far end's words go; stored under mu
@@ -26,6 +27,7 @@ type Endpoint struct {
 	out    atomic.Uint64 // packets sent
 
 	closed  atomic.Bool // set under mu
+	refused atomic.Bool // Hooks.Untranslated was called
 	quit    chan struct{}
 	workers sync.WaitGroup // the goroutines of clips and digits; added to under mu
 
@@ -40,20 +42,27 @@ type source interface{ source() }
 
 // Hooks is what an Endpoint tells its owner. They must not block; nil hooks are
 // skipped. Digit and Heard are called on the wire's reading goroutine; Lost(true)
-// on a timer's, Lost(false) on the reading one, never both at once.
+// on a timer's, Lost(false) on the reading one, never both at once; Untranslated
+// on any.
 type Hooks struct {
 	Digit func(digit byte, relayed bool) // a key was pressed at the far end (RFC 4733)
 	Heard func()                         // the first audio packet arrived; once
 	Lost  func(on bool)                  // no packet for LostAfter (on), or packets again
+
+	// Untranslated: the far end speaks Opus and has to be translated, but for 2 s
+	// nothing could be had to do it with, because too many calls are translated
+	// already. It hears nothing, or is not heard. Once.
+	Untranslated func()
 }
 
 // LostAfter is how long a leg that was heard may send nothing before Hooks.Lost.
 // While the far end has us on hold (Format.SendOnly) silence is no loss.
 const LostAfter = 5 * time.Second
 
-// NewEndpoint returns the endpoint of the wire and starts to receive from it.
-func NewEndpoint(w Wire, h Hooks) *Endpoint {
-	e := &Endpoint{wire: w, hooks: h, quit: make(chan struct{})}
+// NewEndpoint returns the endpoint of the wire and starts to receive from it. c are
+// the node's codecs; without them (nil) Opus passes between legs that both speak it.
+func NewEndpoint(w Wire, c *Codecs, h Hooks) *Endpoint {
+	e := &Endpoint{wire: w, codecs: c, hooks: h, quit: make(chan struct{})}
 	e.stream.begin()
 	w.OnRTP(e.hear)
 	return e
@@ -66,6 +75,7 @@ type bridge struct {
 
 	fromA, fromB atomic.Pointer[translator] // where the codecs differ
 	translators  atomic.Uint32              // how many there were
+	translating  atomic.Int32               // how many there are
 }
 
 func (*bridge) source() {}
@@ -210,7 +220,7 @@ func (e *Endpoint) Close() {
 	stop(was)
 	e.Detach()
 	if r := e.rec.Swap(nil); r != nil {
-		r.stop()
+		_ = r.stop()
 	}
 	e.workers.Wait()
 }

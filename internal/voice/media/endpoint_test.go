@@ -17,7 +17,7 @@ import (
 func TestStreamGoesOnAcrossSources(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		voice := Tone(440, time.Second).Samples
@@ -63,7 +63,7 @@ func TestBridgeKeepsOrderAndLosses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
 		wb.format.PayloadType = 96
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		payload := func(n int) []byte { return bytes.Repeat([]byte{byte(n)}, 160) }
@@ -99,7 +99,7 @@ func TestOpusPassesUntouched(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.Opus), newFakeWire(call.Opus)
 		wb.format.PayloadType = 96
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)
@@ -123,7 +123,7 @@ func TestOpusPassesUntouched(t *testing.T) {
 func TestToneThroughATranscodingBridge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMA)
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)
@@ -155,7 +155,7 @@ func TestToneThroughATranscodingBridge(t *testing.T) {
 func TestPlay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMA)
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		clip := Tone(440, 1030*time.Millisecond) // not whole packets
 		done := make(chan time.Duration, 10)
 		begin := time.Now()
@@ -217,7 +217,7 @@ func TestPlay(t *testing.T) {
 func TestLoopHasNoSeam(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMU)
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		defer e.Close()
 		clip := &Clip{Samples: make([]int16, 1000)} // 6.25 packets, 50 periods of 400 Hz
 		for i := range clip.Samples {
@@ -243,7 +243,7 @@ func TestClipWaitsForTheWire(t *testing.T) {
 		for _, c := range []struct{ up, done time.Duration }{{70 * time.Millisecond, 1080 * time.Millisecond}, {time.Hour, 4 * time.Second}} {
 			w := newFakeWire(call.PCMU)
 			w.down = true
-			e := NewEndpoint(w, Hooks{})
+			e := NewEndpoint(w, codecs, Hooks{})
 			done := make(chan time.Duration)
 			begin := time.Now()
 			time.AfterFunc(c.up, func() {
@@ -262,7 +262,7 @@ func TestClipWaitsForTheWire(t *testing.T) {
 		}
 		// Before there is a format, it ends in its time all the same.
 		for _, w := range []*fakeWire{{}} {
-			e := NewEndpoint(w, Hooks{})
+			e := NewEndpoint(w, codecs, Hooks{})
 			done := make(chan struct{})
 			e.Play(Silence(time.Second), false, func() { close(done) })
 			<-done
@@ -278,7 +278,7 @@ func TestClipWaitsForTheWire(t *testing.T) {
 func TestPlayDuringABridge(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)
@@ -311,7 +311,7 @@ func TestBridgeReplacesBridge(t *testing.T) {
 		var e [3]*Endpoint
 		for i := range w {
 			w[i] = newFakeWire(call.PCMU)
-			e[i] = NewEndpoint(w[i], Hooks{})
+			e[i] = NewEndpoint(w[i], codecs, Hooks{})
 			defer e[i].Close()
 		}
 		hears := func() (out string) {
@@ -358,7 +358,7 @@ func TestHoldSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
 		lost := 0
-		a, b := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{Lost: func(bool) { lost++ }})
+		a, b := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{Lost: func(bool) { lost++ }})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)
@@ -399,7 +399,7 @@ func TestHeardAndLost(t *testing.T) {
 			defer mu.Unlock()
 			got = append(got, told{time.Since(begin), what})
 		}
-		e := NewEndpoint(w, Hooks{
+		e := NewEndpoint(w, codecs, Hooks{
 			Heard: func() { tell("heard") },
 			Lost: func(on bool) {
 				tell(map[bool]string{true: "lost", false: "back"}[on])
@@ -441,7 +441,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	var e [4]*Endpoint
 	for i := range w {
 		w[i] = &echoWire{fakeWire: newFakeWire([]call.Codec{call.PCMU, call.PCMA}[i%2])}
-		e[i] = NewEndpoint(w[i], Hooks{Digit: func(byte, bool) {}, Heard: func() {}, Lost: func(bool) {}})
+		e[i] = NewEndpoint(w[i], codecs, Hooks{Digit: func(byte, bool) {}, Heard: func() {}, Lost: func(bool) {}})
 	}
 	stop := make(chan struct{})
 	var all sync.WaitGroup
@@ -531,7 +531,7 @@ func FuzzPackets(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{8, 255, 255, 0, 128, 0, 7, 40}, 20))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.PCMA)
-		a, b := NewEndpoint(wa, Hooks{Digit: func(byte, bool) {}}), NewEndpoint(wb, Hooks{})
+		a, b := NewEndpoint(wa, codecs, Hooks{Digit: func(byte, bool) {}}), NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		stop := a.Record(discard{})
@@ -580,7 +580,7 @@ func BenchmarkForward(b *testing.B) {
 	}{{"untouched", call.PCMU}, {"transcoded", call.PCMA}} {
 		b.Run(c.name, func(b *testing.B) {
 			wa, wb := &quickWire{f: Format{Codec: call.PCMU}}, &quickWire{f: Format{Codec: c.to, PayloadType: 8}}
-			x, y := NewEndpoint(wa, Hooks{}), NewEndpoint(wb, Hooks{})
+			x, y := NewEndpoint(wa, codecs, Hooks{}), NewEndpoint(wb, codecs, Hooks{})
 			defer x.Close()
 			defer y.Close()
 			Bridge(x, y)

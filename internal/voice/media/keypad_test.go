@@ -82,7 +82,7 @@ func TestKeysAreReportedOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakeWire(call.PCMU)
 				var got []byte
-				e := NewEndpoint(w, Hooks{Digit: func(d byte, relayed bool) {
+				e := NewEndpoint(w, codecs, Hooks{Digit: func(d byte, relayed bool) {
 					if relayed {
 						t.Error("relayed to nobody")
 					}
@@ -143,13 +143,13 @@ func TestKeysCrossTheBridge(t *testing.T) {
 				c.a(&wa.format)
 				c.b(&wb.format)
 				var digits []byte
-				a := NewEndpoint(wa, Hooks{Digit: func(d byte, relayed bool) {
+				a := NewEndpoint(wa, codecs, Hooks{Digit: func(d byte, relayed bool) {
 					if relayed != c.relayed {
 						t.Errorf("relayed: %v, want %v", relayed, c.relayed)
 					}
 					digits = append(digits, d)
 				}})
-				b := NewEndpoint(wb, Hooks{})
+				b := NewEndpoint(wb, codecs, Hooks{})
 				defer a.Close()
 				defer b.Close()
 				Bridge(a, b)
@@ -194,7 +194,7 @@ func TestKeysCrossTheBridge(t *testing.T) {
 func TestSendDigits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, other := newFakeWire(call.PCMU), newFakeWire(call.PCMU)
-		e, o := NewEndpoint(w, Hooks{}), NewEndpoint(other, Hooks{})
+		e, o := NewEndpoint(w, codecs, Hooks{}), NewEndpoint(other, codecs, Hooks{})
 		defer e.Close()
 		defer o.Close()
 		Bridge(e, o)
@@ -267,7 +267,7 @@ func TestDigitsInBand(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMA)
 		w.format.DTMF = 0
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		defer e.Close()
 		e.Play(Silence(3*time.Second), false, nil)
 		time.Sleep(time.Second)
@@ -286,7 +286,7 @@ func TestDigitsInBand(t *testing.T) {
 func TestManyDigitsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMU)
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		for range 1000 {
 			e.SendDigits("0123456789")
 		}
@@ -311,13 +311,13 @@ func FuzzKeyEvents(f *testing.F) {
 	f.Fuzz(func(t *testing.T, payload []byte, ts uint32, marker bool) {
 		wa, wb := newFakeWire(call.PCMU), newFakeWire(call.Opus)
 		presses := 0
-		a := NewEndpoint(wa, Hooks{Digit: func(d byte, _ bool) {
+		a := NewEndpoint(wa, codecs, Hooks{Digit: func(d byte, _ bool) {
 			presses++
 			if !bytes.ContainsRune([]byte(keys), rune(d)) {
 				t.Errorf("key %q", d)
 			}
 		}})
-		b := NewEndpoint(wb, Hooks{})
+		b := NewEndpoint(wb, codecs, Hooks{})
 		defer a.Close()
 		defer b.Close()
 		Bridge(a, b)

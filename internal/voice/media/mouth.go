@@ -5,10 +5,6 @@ import (
 	"dialtone/internal/voice/media/opus"
 )
 
-// libopus is the process's one copy. It costs nothing before a leg that speaks
-// Opus must hear or be heard by something other than Opus.
-var libopus = opus.NewLibrary(0)
-
 // How we speak Opus: what we have to say comes from telephones and prompts of
 // 8 kHz. Agents use it on poor networks, so that FEC is worth its bits; complexity
 // 2 is the least that has use of it, and 5 is no better.
@@ -17,6 +13,7 @@ var opusVoice = opus.Config{Rate: sampleRate, Complexity: 2, Bitrate: 24000, Los
 // mouth makes payloads of samples, for one stream. It is not for concurrent use
 // and must be closed.
 type mouth struct {
+	codecs  *Codecs
 	encoder *opus.Encoder
 	payload []byte
 }
@@ -37,7 +34,7 @@ func (m *mouth) speak(f Format, samples []int16) (payload []byte, ok bool) {
 	}
 	var err error
 	if m.encoder == nil {
-		if m.encoder, err = libopus.NewEncoder(opusVoice); err != nil {
+		if m.encoder, err = m.codecs.encoder(); err != nil {
 			return nil, false
 		}
 	}
@@ -49,5 +46,6 @@ func (m *mouth) close() {
 	if m.encoder != nil {
 		m.encoder.Close()
 		m.encoder = nil
+		m.codecs.released()
 	}
 }

@@ -55,7 +55,7 @@ type arrival struct {
 func (n network) send(speech []int16) (out []arrival) {
 	r := rand.New(rand.NewPCG(7, 9))
 	f := Format{Codec: cmp.Or(n.law, call.PCMU)}
-	var m mouth
+	m := mouth{codecs: codecs}
 	defer m.close()
 	var losing bool
 	for i := range len(speech) / 160 {
@@ -114,7 +114,7 @@ func through(e *ear, in []arrival, length int) (out []int16, worst time.Duration
 // heard when it arrives.
 func plain(in []arrival, length int) []int16 {
 	out := make([]int16, length+2*sampleRate)
-	e := newEar(0, 0)
+	e := newEar(codecs, 0, 0)
 	defer e.close()
 	for _, p := range in {
 		at := int(p.at * sampleRate / time.Second)
@@ -263,8 +263,8 @@ func TestSpeechOverBadNetworks(t *testing.T) {
 		t.Run(n.name, func(t *testing.T) {
 			t.Parallel()
 			in := n.send(speech)
-			tape, _ := through(newEar(recordHold, recordHold), in, len(speech))
-			spoken, delay := through(newEar(translateLeast, translateMost), in, len(speech))
+			tape, _ := through(newEar(codecs, recordHold, recordHold), in, len(speech))
+			spoken, delay := through(newEar(codecs, translateLeast, translateMost), in, len(speech))
 			without := compare(speech, plain(in, len(speech)))
 			recorded, live := compare(speech, tape), compare(speech, spoken)
 			t.Logf("recorded %v · live %v, delay up to %v · without %v", recorded, live, delay, without)

@@ -17,7 +17,7 @@ func TestOpusHearsClipsAndKeys(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			w := newFakeWire(call.Opus)
 			w.format.Ptime = ptime
-			e := NewEndpoint(w, Hooks{})
+			e := NewEndpoint(w, codecs, Hooks{})
 			defer e.Close()
 			done := make(chan struct{})
 			begin := time.Now()
@@ -60,12 +60,12 @@ func TestTranslatingBridge(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			wa, wb := newFakeWire(call.Opus), newFakeWire(law)
 			var keys []byte
-			a := NewEndpoint(wa, Hooks{Digit: func(k byte, relayed bool) {
+			a := NewEndpoint(wa, codecs, Hooks{Digit: func(k byte, relayed bool) {
 				if keys = append(keys, k); !relayed {
 					t.Error("the key was not passed on")
 				}
 			}})
-			b := NewEndpoint(wb, Hooks{})
+			b := NewEndpoint(wb, codecs, Hooks{})
 			Bridge(a, b)
 			go wb.talk(Tone(600, 5*time.Second).Samples)
 			wa.talk(Tone(1000, 2*time.Second).Samples)
@@ -129,7 +129,7 @@ func TestTranslatingBridge(t *testing.T) {
 func TestRecordingOfOpus(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.Opus)
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		defer e.Close()
 		var r tape
 		stop := e.Record(&r)
@@ -159,7 +159,7 @@ func TestSpeechOfOpus(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newFakeWire(call.Opus)
-			e := NewEndpoint(w, Hooks{})
+			e := NewEndpoint(w, codecs, Hooks{})
 			defer e.Close()
 			w.talk(c.samples)
 			synctest.Wait()
@@ -177,7 +177,7 @@ func TestTranslatorsComeAndGo(t *testing.T) {
 	var e [4]*Endpoint
 	for i := range w {
 		w[i] = newFakeWire([]call.Codec{call.PCMU, call.Opus}[i%2])
-		e[i] = NewEndpoint(w[i], Hooks{Digit: func(byte, bool) {}})
+		e[i] = NewEndpoint(w[i], codecs, Hooks{Digit: func(byte, bool) {}})
 	}
 	stop := make(chan struct{})
 	var all sync.WaitGroup
@@ -193,7 +193,7 @@ func TestTranslatorsComeAndGo(t *testing.T) {
 			}
 		})
 	}
-	var m mouth
+	m := mouth{codecs: codecs}
 	voice, _ := m.speak(w[1].format, Tone(440, 20*time.Millisecond).Samples)
 	m.close()
 	for n := range w {
@@ -230,7 +230,7 @@ func TestTranslatorsComeAndGo(t *testing.T) {
 			t.Errorf("endpoint %d heard nothing", i)
 		}
 	}
-	if _, streams := libopus.Usage(); streams != 0 {
+	if streams := codecs.streams(); streams != 0 {
 		t.Errorf("%d streams of libopus are left", streams)
 	}
 }
@@ -245,9 +245,9 @@ func BenchmarkTranslate(b *testing.B) {
 			speech := sentences(b)
 			in := network{law: c.from}.send(speech)
 			to := Format{Codec: c.to}
-			e := newEar(translateLeast, translateMost)
+			e := newEar(codecs, translateLeast, translateMost)
 			defer e.close()
-			var m mouth
+			m := mouth{codecs: codecs}
 			defer m.close()
 			var frame [160]int16
 			b.ReportAllocs()

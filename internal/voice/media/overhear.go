@@ -37,8 +37,9 @@ func (e *Endpoint) overhear(payload []byte) {
 
 func (e *Endpoint) listenTo(packets <-chan []byte) {
 	defer e.workers.Done()
-	d, err := libopus.NewDecoder(sampleRate)
+	d, err := e.codecs.decoder()
 	if err == nil {
+		defer e.codecs.released()
 		defer d.Close()
 	}
 	var samples []int16

@@ -60,7 +60,8 @@ func (e *Endpoint) playFrames(p *player) bool {
 	)
 	var (
 		samples [60 * sampleRate / 1000]int16
-		mouth   mouth
+		mouth   = mouth{codecs: e.codecs}
+		mute    patience
 		h       rtp.Header
 		seq     uint64
 		pos     int           // in the clip
@@ -86,10 +87,14 @@ func (e *Endpoint) playFrames(p *player) bool {
 		n := int(frame * sampleRate / time.Second)
 		next, down := p.fill(samples[:n], pos), !ok
 		if ok {
-			if payload, spoken := mouth.speak(f, samples[:n]); spoken {
+			payload, spoken := mouth.speak(f, samples[:n])
+			if spoken {
 				h = rtp.Header{Version: 2, PayloadType: f.PayloadType}
 				seq++
 				down = e.write(p, f, stamp{seq: seq, ts: f.ticks(at), ticks: f.ticks(frame)}, &h, payload, now) != nil
+			}
+			if mute.lost(!spoken, now) {
+				e.untranslated()
 			}
 		}
 		if begun = begun || !down || at >= patient; begun {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media/opus"
 )
 
 // Recorder takes what a far end says as 16-bit samples at 8 kHz, in order; lost
@@ -17,33 +18,40 @@ type Recorder interface {
 // Record copies what the far end says to r until r reports an error or the
 // returned stop function was called, which waits until r has everything. One
 // recorder at a time: a second Record stops the first. r is called on a goroutine
-// of its own, some 0.2 s after the words; stop must not be called from there.
-func (e *Endpoint) Record(r Recorder) (stop func()) {
-	rec := &recording{start: time.Now(), quit: make(chan struct{}), done: make(chan struct{}), ear: newEar(recordHold, recordHold)}
+// of its own, some 0.2 s after the words; stop must not be called from there. Its
+// error is fault.TooMany when nothing of what was said in Opus could be decoded,
+// because too much is already.
+func (e *Endpoint) Record(r Recorder) (stop func() error) {
+	rec := &recording{
+		start: time.Now(), quit: make(chan struct{}), done: make(chan struct{}),
+		codecs: e.codecs, ear: newEar(e.codecs, recordHold, recordHold),
+	}
 	e.mu.Lock()
 	if e.closed.Load() {
 		e.mu.Unlock()
-		return func() {}
+		return func() error { return nil }
 	}
 	was := e.rec.Swap(rec)
 	go rec.run(r)
 	e.mu.Unlock()
 	if was != nil {
-		was.stop()
+		_ = was.stop() // who began it asks, too
 	}
-	return func() {
+	return func() error {
 		e.rec.CompareAndSwap(rec, nil)
-		rec.stop()
+		return rec.stop()
 	}
 }
 
 // recording puts arriving audio on a time line and hands it on when late packets
 // had their chance.
 type recording struct {
-	start time.Time
-	once  sync.Once
-	quit  chan struct{}
-	done  chan struct{}
+	start  time.Time
+	codecs *Codecs
+	once   sync.Once
+	quit   chan struct{}
+	done   chan struct{}
+	lacks  bool // of a decoder, for long; read after done
 
 	mu   sync.Mutex
 	ear  *ear
@@ -76,16 +84,22 @@ func (r *recording) run(to Recorder) {
 	tick := time.NewTicker(recordTick)
 	defer tick.Stop()
 	var n time.Duration // frames written
+	var missing patience
 	write := func(until time.Duration) error {
 		var frame [recordFrame * sampleRate / time.Second]int16
 		for ; (n+1)*recordFrame <= until; n++ {
 			if r.needsOpus() {
-				_ = libopus.Warm() // here, for the wire's goroutine must not wait for it
+				r.codecs.warm() // here, for the wire's goroutine must not wait for it
 			}
 			// A packet that came at once is placed at the moment when it came.
 			r.mu.Lock()
 			r.ear.listen(frame[:], n*recordFrame+recordHold)
+			deaf := r.ear.deaf
 			r.mu.Unlock()
+			if missing.lost(deaf, r.start.Add(n*recordFrame)) {
+				r.codecs.refuse()
+				r.lacks = true
+			}
 			if err := to.WriteSamples(frame[:]); err != nil {
 				return err
 			}
@@ -106,7 +120,11 @@ func (r *recording) run(to Recorder) {
 }
 
 // stop hands on the rest and waits for it.
-func (r *recording) stop() {
+func (r *recording) stop() error {
 	r.once.Do(func() { close(r.quit) })
 	<-r.done
+	if r.lacks && !r.ear.had {
+		return opus.ErrFull
+	}
+	return nil
 }

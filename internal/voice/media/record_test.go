@@ -104,7 +104,7 @@ func TestRecordingFollowsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakeWire(call.PCMU)
-				e := NewEndpoint(w, Hooks{})
+				e := NewEndpoint(w, codecs, Hooks{})
 				defer e.Close()
 				var r tape
 				begin := time.Now()
@@ -145,7 +145,7 @@ func TestRecordingOfAnotherClock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newFakeWire(call.PCMU)
-				e := NewEndpoint(w, Hooks{})
+				e := NewEndpoint(w, codecs, Hooks{})
 				defer e.Close()
 				var r tape
 				stop := e.Record(&r)
@@ -178,7 +178,7 @@ func TestRecordingOfAnotherClock(t *testing.T) {
 func TestRecordingEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newFakeWire(call.PCMA)
-		e := NewEndpoint(w, Hooks{})
+		e := NewEndpoint(w, codecs, Hooks{})
 		full := &tape{fail: 4000}
 		stop := e.Record(full)
 		w.talk(Tone(440, 2*time.Second).Samples)

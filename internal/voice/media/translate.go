@@ -45,7 +45,7 @@ func (b *bridge) translate(from *Endpoint, p heard, now time.Time) {
 	t := &translator{
 		bridge: b, from: from, to: b.other(from), start: now, last: now,
 		gen: 1<<31 | b.translators.Add(1), // not one of the far end's own
-		ear: newEar(translateLeast, translateMost),
+		ear: newEar(from.codecs, translateLeast, translateMost),
 	}
 	from.mu.Lock()
 	if from.closed.Load() {
@@ -56,6 +56,9 @@ func (b *bridge) translate(from *Endpoint, p heard, now time.Time) {
 	from.mu.Unlock()
 	t.hear(p, now)
 	side.Store(t)
+	if b.translating.Add(1) == 1 {
+		b.a.codecs.translating(1)
+	}
 	go t.run(side.CompareAndSwap)
 }
 
@@ -91,11 +94,13 @@ func (t *translator) send(f Format, at stamp, h *rtp.Header, payload []byte, now
 func (t *translator) run(forget func(was, is *translator) bool) {
 	const late = 200 * time.Millisecond
 	var (
-		mouth   mouth
+		mouth   = mouth{codecs: t.to.codecs}
 		samples [60 * sampleRate / 1000]int16
 		at      time.Duration
+		deaf    patience
+		mute    patience
 	)
-	_ = libopus.Warm() // before the lock is taken that the wire's goroutine needs
+	t.from.codecs.warm() // before the lock is taken that the wire's goroutine needs
 	start := t.start
 	timer := time.NewTimer(0)
 	defer func() {
@@ -106,6 +111,9 @@ func (t *translator) run(forget func(was, is *translator) bool) {
 		t.mu.Unlock()
 		mouth.close()
 		forget(t, nil)
+		if t.bridge.translating.Add(-1) == 0 {
+			t.bridge.a.codecs.translating(-1)
+		}
 		t.from.workers.Done()
 	}()
 	for {
@@ -125,14 +133,22 @@ func (t *translator) run(forget func(was, is *translator) bool) {
 		idle := now.Sub(t.last) > translateIdle
 		keyed := now.Sub(t.keyed) < translateKey
 		t.ear.listen(samples[:n], start.Add(at).Sub(t.start))
+		unheard := t.ear.deaf
 		t.mu.Unlock()
 		if idle || t.bridge.over.Load() || t.to.closed.Load() {
 			return
 		}
+		if deaf.lost(unheard, now) {
+			t.from.untranslated()
+		}
 		if ok && !keyed {
-			if payload, spoken := mouth.speak(f, samples[:n]); spoken {
+			payload, spoken := mouth.speak(f, samples[:n])
+			if spoken {
 				h := rtp.Header{Version: 2, PayloadType: f.PayloadType}
 				t.send(f, stamp{ts: f.ticks(at), ticks: f.ticks(frame)}, &h, payload, now)
+			}
+			if mute.lost(!spoken, now) {
+				t.to.untranslated()
 			}
 		}
 		at += frame

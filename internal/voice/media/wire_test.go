@@ -14,6 +14,9 @@ import (
 	"dialtone/internal/voice/media/opus"
 )
 
+// One for all tests: compiling libopus takes most of a second.
+var codecs = NewCodecs(CodecsOptions{})
+
 // fakeWire is a far end in memory: what is written to it is kept with its time.
 type fakeWire struct {
 	mu     sync.Mutex
@@ -96,7 +99,7 @@ func (w *fakeWire) say(payload []byte) {
 
 // talk says the samples in time.
 func (w *fakeWire) talk(samples []int16) {
-	var m mouth
+	m := mouth{codecs: codecs}
 	defer m.close()
 	for len(samples) >= 160 {
 		p, _ := m.speak(w.format, samples[:160])
@@ -118,7 +121,7 @@ func (w *fakeWire) audio() []int16 {
 	l := lawOf(w.format.Codec)
 	var d *opus.Decoder
 	if l == nil {
-		d, _ = libopus.NewDecoder(sampleRate)
+		d, _ = codecs.decoder()
 		defer d.Close()
 	}
 	got := w.heard()

@@ -238,7 +238,7 @@ func TestKeysTravelAsEvents(t *testing.T) {
 	talk(t, b, p)
 	s.wait(t, Connected)
 	got := make(chan byte, 10)
-	ep := media.NewEndpoint(p, media.Hooks{Digit: func(d byte, _ bool) { got <- d }})
+	ep := media.NewEndpoint(p, nil, media.Hooks{Digit: func(d byte, _ bool) { got <- d }})
 	defer ep.Close()
 	for i := range 5 {
 		b.seq++
@@ -473,7 +473,7 @@ func TestTwoBrowsersOnABridge(t *testing.T) {
 		b[i], p, s = dial(t, e, webrtc.MimeTypePCMU, call.PCMU)
 		talk(t, b[i], p)
 		s.wait(t, Connected)
-		ep[i] = media.NewEndpoint(p, media.Hooks{})
+		ep[i] = media.NewEndpoint(p, nil, media.Hooks{})
 		defer ep[i].Close()
 	}
 	for i := range b {

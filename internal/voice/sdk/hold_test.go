@@ -11,6 +11,7 @@ import (
 
 	"dialtone/internal/fault"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/rtc"
 )
 
@@ -431,6 +432,26 @@ func TestCodecsAgreed(t *testing.T) {
 			}
 			out.leg.End(call.Completed)
 			p.take("hangup")
+		}
+	})
+}
+
+// A device whose Opus cannot be translated is told so instead of hearing nothing.
+func TestNoTranslation(t *testing.T) {
+	bubble(t, func(t *testing.T, r *rig) {
+		p := r.open("alice", "2.18.5").enter("alice")
+		p.say("invite", object{"callsid": "TJS1", "sdp": browserSDP("alice", "u1", "111 126"), "twilio": object{}})
+		c := r.last()
+		c.leg.Answer([]call.Codec{call.PCMU})
+		p.take("answer")
+		c.peer().onState(rtc.Connected)
+		c.leg.Endpoint().Play(media.Tone(440, 10*time.Second), false, nil) // the rig has no codecs
+		time.Sleep(2500 * time.Millisecond)
+		if h := p.take("hangup"); code(h) != endCodes[call.Overload] {
+			t.Errorf("told %v", h)
+		}
+		if down := c.down(t); down.Cause != call.Overload {
+			t.Errorf("%+v", down)
 		}
 	})
 }

@@ -61,11 +61,15 @@ var _ switchboard.Leg = (*leg)(nil)
 
 func newLeg(s *Server, id call.LegID, who party) *leg {
 	l := &leg{server: s, id: id, who: who, line: &line{}, strand: strand.New(&s.crew), log: s.log.With("leg", string(id))}
-	l.endpoint = media.NewEndpoint(l.line, media.Hooks{
+	l.endpoint = media.NewEndpoint(l.line, s.o.Codecs, media.Hooks{
 		Digit: func(digit byte, relayed bool) {
 			l.strand.Post(func() { l.tell(call.Dialled{Digit: digit, Relayed: relayed}) })
 		},
 		Heard: func() { l.strand.Post(func() { l.tell(call.Heard{}) }) },
+		Untranslated: func() {
+			l.log.Warn("the audio of a device's leg cannot be translated: there are too many such calls")
+			l.End(call.Overload)
+		},
 	})
 	return l
 }

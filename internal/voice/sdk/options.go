@@ -13,6 +13,7 @@ import (
 
 	"dialtone/internal/event"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/switchboard"
 	"dialtone/internal/voice/token"
 )
@@ -40,6 +41,7 @@ type Options struct {
 	Verifier Verifier
 	Exchange Exchange
 	NewPeer  PeerMaker
+	Codecs   *media.Codecs         // nil: no leg is translated to or from Opus
 	Events   event.Sink            // nil: discarded
 	Log      *slog.Logger          // nil: discarded
 	Metrics  prometheus.Registerer // nil: not registered

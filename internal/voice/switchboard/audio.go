@@ -1,6 +1,7 @@
 package switchboard
 
 import (
+	"errors"
 	"time"
 
 	"dialtone/internal/voice/call"
@@ -35,7 +36,7 @@ func (a *actor) play(p call.PlayPrompt) {
 // tape is one recording under way.
 type tape struct {
 	id        string
-	stop      func()
+	stop      func() error
 	recording Recording
 	limit     *time.Timer
 }
@@ -73,12 +74,12 @@ func (a *actor) stopTape(leg call.LegID) {
 	if t.limit != nil {
 		t.limit.Stop()
 	}
-	t.stop()
+	lost := t.stop()
 	closed := call.Recorded{Leg: leg, ID: t.id}
 	length, err := t.recording.Close()
 	closed.Duration = length
-	if err != nil {
-		a.log.Error("recording could not be closed", "recording", t.id, "error", err)
+	if err = errors.Join(lost, err); err != nil {
+		a.log.Error("recording is not whole", "recording", t.id, "error", err)
 		closed.Err = err.Error()
 	}
 	a.pending = append(a.pending, closed)

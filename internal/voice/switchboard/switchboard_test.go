@@ -38,7 +38,7 @@ func (deafWire) WriteRTP(*rtp.Header, []byte) error        { return nil }
 func (deafWire) OnRTP(func(h *rtp.Header, payload []byte)) {}
 
 func newLeg() *fakeLeg {
-	return &fakeLeg{endpoint: media.NewEndpoint(deafWire{}, media.Hooks{})}
+	return &fakeLeg{endpoint: media.NewEndpoint(deafWire{}, nil, media.Hooks{})}
 }
 
 func (l *fakeLeg) note(what string) {

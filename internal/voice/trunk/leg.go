@@ -75,7 +75,7 @@ func (s *Server) newLeg(id call.LegID) (*leg, error) {
 	s.mu.Lock()
 	s.sockets += 2
 	s.mu.Unlock()
-	l.endpoint = media.NewEndpoint(l.session, media.Hooks{
+	l.endpoint = media.NewEndpoint(l.session, s.o.Codecs, media.Hooks{
 		Digit: func(d byte, relayed bool) { l.queue.Post(func() { l.tell(call.Dialled{Digit: d, Relayed: relayed}) }) },
 		Heard: func() { l.queue.Post(func() { l.tell(call.Heard{}) }) },
 		Lost:  func(on bool) { l.queue.Post(func() { l.away(on) }) },

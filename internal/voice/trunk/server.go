@@ -28,6 +28,7 @@ import (
 	"dialtone/internal/fault"
 	"dialtone/internal/health"
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/strand"
 	"dialtone/internal/voice/switchboard"
 	"dialtone/internal/voice/trunk/transaction"
@@ -45,6 +46,7 @@ type Options struct {
 	TLSConfig *tls.Config    // our certificate, and the roots for carriers'; required with TLS
 
 	Exchange switchboard.Exchange
+	Codecs   *media.Codecs // nil: no leg's audio is counted as translated
 	Events   event.Sink
 	Health   *health.Board
 	Metrics  prometheus.Registerer

@@ -126,6 +126,9 @@ func (l *Library) Close() {
 	}
 }
 
+// Streams returns how many there can be.
+func (l *Library) Streams() int { return l.max * perInstance }
+
 // Usage returns how many instances are open and how many streams they have, for
 // metrics and tests.
 func (l *Library) Usage() (instances, streams int) {
