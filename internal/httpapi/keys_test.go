@@ -170,8 +170,13 @@ func TestSecretsAreShownOnce(t *testing.T) {
 	}
 	id := s.ring.named("a").ID
 	for _, o := range [][3]string{
-		{"GET", "/keys", ""}, {"GET", "/auth-tokens", ""}, {"GET", "/revocations", ""}, {"GET", "/ways", ""}, {"GET", "/issuers", ""},
-		{"PATCH", "/keys/" + id, `{"name":"b"}`}, {"POST", "/revocations", `{"of":"key","value":"` + id + `"}`},
+		{"GET", "/keys", ""},
+		{"GET", "/auth-tokens", ""},
+		{"GET", "/revocations", ""},
+		{"GET", "/ways", ""},
+		{"GET", "/issuers", ""},
+		{"PATCH", "/keys/" + id, `{"name":"b"}`},
+		{"POST", "/revocations", `{"of":"key","value":"` + id + `"}`},
 	} {
 		if a := s.do(o[0], o[1], o[2], map[string]int{"GET": 200, "PATCH": 200, "POST": 201}[o[0]], nil); strings.Contains(a.Body, secretMark) {
 			t.Errorf("%s %s shows a secret: %s", o[0], o[1], a.Body)
@@ -243,8 +248,11 @@ func TestWhatIsNoKey(t *testing.T) {
 		s.do(o[0], o[1], o[2], 422, nil)
 	}
 	for _, o := range [][3]string{
-		{"PATCH", "/keys/SK0", `{"name":"x"}`}, {"POST", "/keys/SK0/rotate", ""}, {"POST", "/revocations", `{"of":"key","value":"SK0"}`},
-		{"DELETE", "/revocations/RV0", ""}, {"DELETE", "/issuers/IS0", ""},
+		{"PATCH", "/keys/SK0", `{"name":"x"}`},
+		{"POST", "/keys/SK0/rotate", ""},
+		{"POST", "/revocations", `{"of":"key","value":"SK0"}`},
+		{"DELETE", "/revocations/RV0", ""},
+		{"DELETE", "/issuers/IS0", ""},
 	} {
 		s.do(o[0], o[1], o[2], 404, nil)
 	}

@@ -13,6 +13,7 @@ func BenchmarkRun(b *testing.B) {
 		}
 	}
 }
+
 func BenchmarkOwn(b *testing.B) {
 	for b.Loop() {
 		if _, err := Own(1); err != nil {

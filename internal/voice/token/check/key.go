@@ -11,10 +11,10 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"math/big"
 
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/crypto/cryptobyte/asn1"
-	"math/big"
 
 	"dialtone/internal/voice/token"
 )
