@@ -56,7 +56,7 @@ func (b booked) talk(lost int, done <-chan struct{}) {
 
 func newBooked(c call.Codec) (booked, *fakeLeg) {
 	b := booked{codec: c, Ledger: reports.New(7)}
-	return b, &fakeLeg{endpoint: media.NewEndpoint(b, media.Hooks{})}
+	return b, &fakeLeg{endpoint: media.NewEndpoint(b, nil, media.Hooks{})}
 }
 
 // one is a Dialer of one leg, which answers at once.
