@@ -87,7 +87,20 @@ export interface CallLeg {
   ended_at?: string | null
   status: string
   cause?: string
-  quality?: { codec?: string; lost?: number; longest_gap?: number } | null
+  quality?: LegQuality | null
+}
+
+/** What went through a leg; the far_ ones are what the party's own side reported. */
+export interface LegQuality {
+  codec?: string
+  packets_in?: number
+  lost?: number
+  longest_gap?: number
+  jitter_ms?: number
+  rtt_ms?: number
+  mos?: number
+  far_lost?: number
+  far_mos?: number
 }
 
 export interface Call {

@@ -1,4 +1,4 @@
-import type { Call } from '../api/types.ts'
+import type { Call, LegQuality } from '../api/types.ts'
 import { clock } from '../format/time.ts'
 import type { Reason } from '../health/reason.ts'
 import { m } from '../paraglide/messages.js'
@@ -172,6 +172,17 @@ export function qualityText(quality: Quality): string {
     case 'connection':
       return m.quality_connection()
   }
+}
+
+/** How a leg of the history sounded, the codec and its losses first; empty without audio. */
+export function legQualityText(q: LegQuality): string[] {
+  if (!q.codec) return []
+  const text = [m.detail_quality_value({ codec: q.codec, lost: q.lost ?? 0 })]
+  if (q.mos) text.push(m.detail_quality_mos({ score: q.mos.toFixed(1) }))
+  if (q.far_mos) text.push(m.detail_quality_far_mos({ score: q.far_mos.toFixed(1) }))
+  if (q.mos) text.push(m.detail_quality_jitter({ ms: Math.round(q.jitter_ms ?? 0) }))
+  if (q.rtt_ms) text.push(m.detail_quality_trip({ ms: Math.round(q.rtt_ms) }))
+  return text
 }
 
 /** What became of a call of the history. */
