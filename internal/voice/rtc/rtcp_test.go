@@ -13,6 +13,7 @@ import (
 	"github.com/pion/webrtc/v4"
 
 	"dialtone/internal/voice/call"
+	"dialtone/internal/voice/media"
 	"dialtone/internal/voice/srtp"
 )
 
@@ -66,6 +67,51 @@ func TestReportsWithABrowser(t *testing.T) {
 	t.Logf("%+v", f)
 	if f.Received == 0 || f.RoundTrip > time.Second || f.Lost > 0 {
 		t.Errorf("%+v", f)
+	}
+}
+
+// Each leg of a bridge knows how both ways fare: it counts what came, and the
+// browser reports the rest.
+func TestFiguresOfABridge(t *testing.T) {
+	e := newEngine(t, "127.0.0.1:0")
+	var b [2]*browser
+	var peers [2]*Peer
+	var ep [2]*media.Endpoint
+	for i := range b {
+		var s *states
+		b[i], peers[i], s = dial(t, e, webrtc.MimeTypePCMU, call.PCMU)
+		s.wait(t, Connected)
+		go func() { // without a reader the client takes no notice of our reports
+			for r := b[i].GetSenders()[0]; ; {
+				if _, _, err := r.ReadRTCP(); err != nil {
+					return
+				}
+			}
+		}()
+		ep[i] = media.NewEndpoint(peers[i], nil, media.Hooks{})
+		defer ep[i].Close()
+	}
+	media.Bridge(ep[0], ep[1])
+	known := func(m call.Media) bool { return m.MOS > 4 && m.FarMOS > 4 && m.RoundTrip > 0 }
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for n, end := 0, time.Now().Add(10*time.Second); !known(ep[0].Stats()) || !known(ep[1].Stats()); n++ {
+		<-tick.C
+		b[0].say(byte(n))
+		b[1].say(byte(n))
+		if n%50 == 25 { // the browsers answer within a second
+			peers[0].report(time.Now())
+			peers[1].report(time.Now())
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%+v\n%+v", ep[0].Stats(), ep[1].Stats())
+		}
+	}
+	for i, e := range ep {
+		m := e.Stats()
+		if t.Logf("%+v", m); m.Codec != call.PCMU || m.Lost != 0 || m.FarLost != 0 || m.Bursts != 0 || m.RoundTrip > time.Second {
+			t.Errorf("browser %d: %+v", i, m)
+		}
 	}
 }
 
