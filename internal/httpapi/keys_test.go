@@ -264,15 +264,13 @@ func TestWhatIsNoKey(t *testing.T) {
 func TestRevocations(t *testing.T) {
 	s := settings{newHouse(t, nil)}
 	watch := s.ring.named("watch").ID
-	for _, c := range []token.Claims{
+	s.devices.in = append(s.devices.in, []token.Claims{
 		{Account: s.ring.account, KeyID: watch, ID: "one", Identity: "alice"},
 		{Account: s.ring.account, KeyID: watch, ID: "two", Identity: "alice"},
 		{Account: s.ring.account, KeyID: "other", ID: "three", Identity: "bob"},
 		{Account: s.ring.account, KeyID: watch, Issuer: "https://a.example", ID: "four", Identity: "carol"}, // a kid of theirs
 		{Account: "AC0", KeyID: watch, ID: "one", Identity: "alice"},
-	} {
-		s.devices.in = append(s.devices.in, c)
-	}
+	}...)
 	for _, c := range []struct {
 		body, act string
 		devices   int

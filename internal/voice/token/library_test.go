@@ -63,7 +63,7 @@ func (r reader) accepts(text string, key []byte) bool {
 		var c josejwt.Claims
 		return t.Claims(key, &c) == nil && c.ValidateWithLeeway(josejwt.Expected{Time: clock}, 0) == nil
 	case goJoseStdlib:
-		t, err := jose.ParseSigned(text, []jose.SignatureAlgorithm{jose.HS256})
+		t, err := jose.ParseSignedCompact(text, []jose.SignatureAlgorithm{jose.HS256})
 		if err != nil {
 			return false
 		}

@@ -256,7 +256,6 @@ type course struct {
 	words    []string // reasons by their number
 	byWord   map[string]uint16
 	inARow   int
-	fatal    error
 	nextSlot time.Time
 
 	done atomic.Int64

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"dialtone/internal/voice/token"
 )
@@ -87,11 +86,10 @@ var raw = base64.RawURLEncoding
 
 // maker makes the tokens of one goroutine.
 type maker struct {
-	plan  *plan
-	rand  *rand.Rand
-	pcg   *rand.PCG
-	sign  *signer
-	clock time.Time
+	plan *plan
+	rand *rand.Rand
+	pcg  *rand.PCG
+	sign *signer
 }
 
 // byteReader is where PS256 has its salts from.

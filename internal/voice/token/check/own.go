@@ -2,7 +2,6 @@ package check
 
 import (
 	"context"
-	"crypto"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -185,7 +184,7 @@ func (k *Key) jwk() ([]byte, error) {
 
 // publicBytes is the public key as a confused verifier would take it for a secret.
 func publicBytes(k *Key) []byte {
-	public, err := x509.MarshalPKIXPublicKey(k.Private.(crypto.Signer).Public())
+	public, err := x509.MarshalPKIXPublicKey(k.Private.Public())
 	if err != nil {
 		panic("check: " + err.Error())
 	}
