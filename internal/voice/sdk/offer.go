@@ -89,6 +89,11 @@ func (d *device) invite(m invite) {
 		Codecs: codecs, Params: params, At: time.Now(),
 	}
 	l.strand.Post(func() {
+		if d.isShut() { // perhaps before this leg was known, so that its end was told to the others alone
+			l.say("hangup", callPayload{CallSid: l.sid(), Error: endError(call.Forbidden)})
+			l.finish(call.Forbidden, endCodes[call.Forbidden])
+			return
+		}
 		report, err := s.o.Exchange.Offer(o, l)
 		if err != nil {
 			cause := refusedCause(err)

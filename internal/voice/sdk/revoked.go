@@ -46,6 +46,12 @@ func (d *device) letInBy() (token.Claims, bool) {
 	return d.claims, d.in
 }
 
+func (d *device) isShut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.shut
+}
+
 // shutOut ends the device and its calls. What it sends from now on means nothing.
 func (d *device) shutOut() {
 	d.mu.Lock()
